@@ -1,0 +1,97 @@
+"""Chooses the experiments that `dvc repro` runs, by writing their cells to cells.yaml.
+
+DVC can loop over a list that stands in a file but cannot multiply out a grid of its own for each experiment; so the
+grids of conf/ are spelled out here. Run it again after a change of `grid` or of where a corpus lies.
+
+Reads:   conf/<experiment>.yaml of each name given
+Writes:  cells.yaml
+Example: python -m pipeline.choose demo canada-laws
+"""
+
+import argparse
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lookback.config import Experiment, FilesCorpus, load_experiment, read_yaml
+from lookback.errors import LookbackError
+from pipeline import stage
+
+CELLS = Path("cells.yaml")
+
+
+def corpus_input(experiment: Experiment) -> str:
+    """What the download stage depends on: the folder of the user's text, or the code of the source."""
+    corpus = experiment.corpus
+    if isinstance(corpus, FilesCorpus):
+        if corpus.folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+            raise LookbackError(
+                f"conf/{experiment.name}.yaml: corpus.root: {corpus.root!r} holds this project; "
+                "give the texts a folder of their own"
+            )
+        return str(corpus.folder)
+    return f"src/lookback/corpus/{corpus.kind}"
+
+
+def spelled_out(names: Iterable[str]) -> dict[str, Any]:
+    """What cells.yaml holds."""
+    experiments, cells = {}, {}
+    for name in dict.fromkeys(names):
+        experiment = load_experiment(name)
+        experiments[name] = {"input": corpus_input(experiment)}
+        for cell in experiment.cells:
+            cells[f"{name}-{cell.name}"] = {
+                "experiment": name,
+                "cell": cell.name,
+                "model": cell.model,
+                "architecture": experiment.models[cell.model].architecture,
+                "max_train_words": cell.max_train_words,
+            }
+    return {"experiments": experiments, "cells": cells}
+
+
+def chosen() -> dict[str, Any]:
+    """The content of cells.yaml.
+
+    Raises:
+        LookbackError: it no longer says what conf/ says, or a text is not where conf/ says it is.
+    """
+    written = read_yaml(CELLS)
+    names = list(written["experiments"]) if isinstance(written, dict) and written.get("experiments") else []
+    if not names or written != spelled_out(names):
+        known = " ".join(names) or "demo"
+        raise LookbackError(f"{CELLS}: differs from the grids in conf/; run `python -m pipeline.choose {known}`")
+    for name, about in written["experiments"].items():
+        if not Path(about["input"]).exists():
+            raise LookbackError(absent(name, about["input"]))
+    return written
+
+
+def absent(name: str, path: str) -> str:
+    return f"{path}: no such folder; point corpus.root in conf/{name}.yaml to where the text lies, then choose again"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="+", metavar="NAME", help="an entry of conf/")
+    data = spelled_out(parser.parse_args().experiments)
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 120
+    yaml.dump(data, text)
+    CELLS.write_text(
+        "# Written by `python -m pipeline.choose`: the experiments and cells that DVC runs.\n" + text.getvalue()
+    )
+    for name, about in data["experiments"].items():
+        cells = [cell["cell"] for cell in data["cells"].values() if cell["experiment"] == name]
+        print(f"{name}: {len(cells)} cells: {', '.join(cells)}")
+        if not Path(about["input"]).exists():
+            print(f"  but {absent(name, about['input'])}")
+
+
+if __name__ == "__main__":
+    stage.run(main)

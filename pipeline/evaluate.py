@@ -1,0 +1,47 @@
+"""Scores one cell's translations by length of the source sentence, and adds the scores to its MLflow run.
+
+Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.*
+Writes:  reports/<experiment>/cells/<cell>/: metrics.json, by_length.csv, curves.csv, run.json, examples.json
+Example: python -m pipeline.evaluate --experiment demo --cell bahdanau-60-s1
+"""
+
+import csv
+
+import numpy as np
+
+from lookback.evaluation import evaluate
+from lookback.tokenizer import read_lines
+from lookback.tracking import log_evaluation, tracking_uri
+from pipeline import stage
+
+
+def main() -> None:
+    given = stage.parser(__doc__, cell=True).parse_args()
+    experiment, layout = stage.load(given.experiment)
+    cell = experiment.cell(given.cell)
+    translations, output = layout.translations(cell.name), layout.results(cell.name)
+    output.mkdir(parents=True, exist_ok=True)
+    with (translations / "test.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    training = stage.read_json(layout.model(cell.name) / "training.json")
+    rows = evaluate(
+        cell,
+        experiment.evaluate,
+        sources=list(read_lines(layout.prepared / "test.source")),
+        references=list(read_lines(layout.prepared / "test.target")),
+        source_words=np.load(layout.prepared / "test.words.npy")[:, 0].astype(int),
+        hypotheses=list(read_lines(translations / "test.hypotheses")),
+        search={
+            name: [float(row[name]) for row in table] for name in ("cut_off", "reference_nats", "reference_pieces")
+        },
+        examples=stage.read_json(translations / "examples.json"),
+        training=training,
+        output=output,
+    )
+    log_evaluation(
+        tracking_uri(stage.project_root()), experiment.name, cell.name, training["mlflow_run_id"], rows, output
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main)

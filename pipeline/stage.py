@@ -1,0 +1,106 @@
+"""What all stages share: where files lie, and how an error reaches the user."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookback.config import Experiment, load_experiment
+from lookback.errors import LookbackError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one experiment, relative to the project's root, from which every stage is run."""
+
+    experiment: str
+
+    @property
+    def raw(self) -> Path:
+        return Path("data", self.experiment, "raw")
+
+    @property
+    def prepared(self) -> Path:
+        return Path("data", self.experiment, "prepared")
+
+    @property
+    def encoded(self) -> Path:
+        return Path("data", self.experiment, "encoded")
+
+    @property
+    def reports(self) -> Path:
+        return Path("reports", self.experiment)
+
+    @property
+    def corpus_manifest(self) -> Path:
+        return self.reports / "corpus.json"
+
+    def model(self, cell: str) -> Path:
+        return Path("models", self.experiment, cell)
+
+    def resume(self, cell: str) -> Path:
+        """Outside the outs of any stage, since DVC deletes those before a stage runs."""
+        return Path(".resume", self.experiment, cell)
+
+    def translations(self, cell: str) -> Path:
+        return Path("translations", self.experiment, cell)
+
+    def results(self, cell: str) -> Path:
+        return self.reports / "cells" / cell
+
+
+def project_root() -> Path:
+    """The checkout that the user sees, also when `dvc exp run --temp` or `--queue` runs the stage in a copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def parser(doc: str | None, cell: bool = False) -> argparse.ArgumentParser:
+    """The command line of a stage: `--experiment`, and `--cell` where the stage runs once a cell."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--experiment", required=True, metavar="NAME", help="an entry of conf/")
+    if cell:
+        made.add_argument("--cell", required=True, metavar="NAME", help="a cell of its grid, as bahdanau-60-s1")
+    return made
+
+
+def load(name: str) -> tuple[Experiment, Layout]:
+    return load_experiment(name), Layout(name)
+
+
+def fingerprints(corpus: dict[str, Any]) -> dict[str, str]:
+    """What tells two corpora apart, out of corpus.json: all splits, the test set alone, the tokenizer."""
+    return {
+        "corpus_fingerprint": corpus["corpus_fingerprint"],
+        "test_fingerprint": corpus["test_fingerprint"],
+        "tokenizer_fingerprint": corpus["tokenizer"]["fingerprint"],
+    }
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file that an earlier stage wrote."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LookbackError(f"{path}: no such file; an earlier stage writes it: run `dvc repro`") from None
+    except ValueError as error:
+        raise LookbackError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a stage; bad input ends it with one line and status 1, never a traceback."""
+    try:
+        main()
+    except LookbackError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:  # a file of an earlier stage is not there, the disk is full
+        sys.exit(f"error: {error.filename or 'input or output'}: {error.strerror or error}; run `dvc repro`")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; start again to go on")

@@ -1,0 +1,49 @@
+"""Trains one cell of the grid; killed at any moment and started again, it goes on from its last validation.
+
+Reads:   conf/<experiment>.yaml: train, models.<model>; params.yaml: hardware; data/<experiment>/encoded/
+Writes:  models/<experiment>/<cell>/: weights.safetensors, config.json, the tokenizer, training.json
+Example: python -m pipeline.train --experiment demo --cell bahdanau-60-s1 (--fast-dev-run: does it work at all?)
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lookback.config import load_params
+from lookback.provenance import provenance
+from lookback.tracking import tracking_uri
+from lookback.tracking.lightning import MLflowRunLogger
+from lookback.training import train
+from pipeline import stage
+
+
+def main() -> None:
+    parser = stage.parser(__doc__, cell=True)
+    parser.add_argument("--fast-dev-run", action="store_true", help="one step and one validation; writes nothing")
+    given = parser.parse_args()
+    experiment, layout = stage.load(given.experiment)
+    cell, hardware = experiment.cell(given.cell), load_params().hardware
+    model, settings = experiment.model(cell), experiment.training(cell)
+    facts = provenance(stage.project_root()) | stage.fingerprints(stage.read_json(layout.corpus_manifest))
+    if given.fast_dev_run:
+        with TemporaryDirectory() as folder:
+            resume, output = Path(folder, "resume"), Path(folder, "model")
+            train(model, settings, hardware, layout.encoded, cell, resume, output, facts, fast_dev_run=True)
+        return
+
+    about = {
+        "cell": cell.model_dump(),
+        "model": model.model_dump(mode="json"),
+        "train": settings.model_dump(mode="json"),
+    }
+    resume, output = layout.resume(cell.name), layout.model(cell.name)
+    logger = MLflowRunLogger(
+        tracking_uri(stage.project_root()), experiment.name, cell.name, about, facts, resume / "mlflow_run_id"
+    )
+    result = train(model, settings, hardware, layout.encoded, cell, resume, output, facts, logger)
+    about = asdict(result) | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
+    stage.write_json(output / "training.json", about)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,88 @@
+"""The resume checkpoint: one file that is always whole, and is used only by the run that it belongs to."""
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from lookback.errors import LookbackError
+
+FILE_NAME = "resume.ckpt"
+KEY = "lookback"
+"""Under which a checkpoint keeps what Lightning does not know of."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old checkpoint, then takes its place.
+
+    Lightning's own writer copies from the system's temporary folder, which is often another disk: killed while it
+    copies, it leaves half a file where the checkpoint was.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            partial.unlink(missing_ok=True)
+            reason = str(error).splitlines()[0]
+            raise LookbackError(f"{path}: the checkpoint cannot be written ({reason}); is the disk full?") from None
+
+
+def fingerprint_files(paths: Iterable[Path]) -> str:
+    """SHA-256 over the contents of the files, in the given order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def fingerprint_code() -> str:
+    """SHA-256 over the code that decides which weights a training run ends with."""
+    folder = Path(__file__).parent
+    paths = [
+        *sorted((folder / "models").glob("*.py")),
+        *(folder / f"{name}.py" for name in ("averaging", "batching", "task", "training")),
+    ]
+    return fingerprint_files(paths)
+
+
+def fingerprint_values(values: Mapping[str, Any]) -> str:
+    """SHA-256 over values that JSON can hold."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def read(path: Path, identity: Mapping[str, str]) -> tuple[dict[str, Any] | None, str]:
+    """The checkpoint, if it belongs to the run with this identity.
+
+    Args:
+        path: of the file.
+        identity: for each thing that decides the outcome (`parameters`, `data`, `code`, …) its fingerprint.
+
+    Returns:
+        the checkpoint and "", or `None` and the reason why it is not used ("" if there is none).
+    """
+    if not path.exists():
+        return None, ""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found = checkpoint[KEY]["identity"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
+        return None, "it cannot be read"
+    other = [name for name in identity if found.get(name) != identity[name]]
+    if other:
+        return None, f"it was made with other {' and '.join(other)}"
+    return checkpoint, ""

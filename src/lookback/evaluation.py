@@ -1,0 +1,108 @@
+"""The result files of one cell: what the report, and the reader of the repository, sees of it."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lookback.config import Cell, Evaluate
+from lookback.diagnosis import error_tags
+from lookback.scoring import Row, overall, rows_by_length, write_rows
+
+CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss", "learning_rate")
+
+
+def evaluate(
+    cell: Cell,
+    settings: Evaluate,
+    *,
+    sources: Sequence[str],
+    references: Sequence[str],
+    source_words: Sequence[int],
+    hypotheses: Sequence[str],
+    search: Mapping[str, Sequence[float]],
+    examples: Sequence[Mapping[str, Any]],
+    training: Mapping[str, Any],
+    output: Path,
+) -> list[Row]:
+    """Scores one cell's translations and writes metrics.json, by_length.csv, curves.csv, run.json and examples.json.
+
+    Args:
+        sources, references, hypotheses: N lines each of plain text.
+        source_words: [N], by which a sentence finds its bucket.
+        search: columns cut_off, reference_nats, reference_pieces of N numbers each.
+        examples: translations with alignment, of test sentences (`index`) and of others (`source`).
+        training: what the training stage wrote of the run.
+        output: the folder, which exists.
+
+    Returns:
+        the rows of by_length.csv.
+
+    Raises:
+        LookbackError: the lines do not match in number.
+    """
+    rows = rows_by_length(
+        experiment=cell.experiment,
+        system=cell.system,
+        model=cell.model,
+        max_train_words=cell.max_train_words,
+        seed=cell.seed,
+        source_words=source_words,
+        hypotheses=hypotheses,
+        references=references,
+        settings=settings,
+        cut_off=search["cut_off"],
+        reference_loss=search["reference_nats"],
+        reference_pieces=search["reference_pieces"],
+    )
+    write_rows(output / "by_length.csv", rows)
+    with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: point[name] for name in CURVE_COLUMNS} for point in training["history"])
+    run = {key: value for key, value in training.items() if key != "history"} | {"cell": cell.model_dump()}
+    _write_json(output / "run.json", run)
+    _write_json(output / "metrics.json", _metrics(rows, training))
+    # A line an example: indented, the weights of the alignments would take a line each.
+    lines = [json.dumps(_example(e, sources, references, source_words), ensure_ascii=False) for e in examples]
+    (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    return rows
+
+
+def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]:
+    """What `dvc metrics show` prints: one line a cell."""
+    total = overall(rows)
+    longest = next(row for row in reversed(rows) if row["n"] and row["bucket_low"] is not None)
+    return {
+        "bleu": round(total["bleu"], 2),
+        "chrf": round(total["chrf"], 2),
+        "bleu_longest": round(longest["bleu"], 2),
+        "valid_loss": round(training["valid_loss"], 4),
+        "parameters": training["parameters"],
+        "target_tokens": training["target_tokens"],
+    }
+
+
+def _example(
+    example: Mapping[str, Any], sources: Sequence[str], references: Sequence[str], source_words: Sequence[int]
+) -> dict[str, Any]:
+    index = example.get("index")
+    translation = example["translation"]
+    reference: str | None = None if index is None else references[int(index)]
+    source: str = example["source"] if index is None else sources[int(index)]
+    return {
+        "index": index,
+        "showcase": index is None,
+        "source": source,
+        "reference": reference,
+        "hypothesis": translation["text"],
+        "source_words": len(source.split()) if index is None else int(source_words[index]),
+        "cut_off": translation["cut_off"],
+        "tags": [] if reference is None else error_tags(translation["text"], reference, translation["cut_off"]),
+        "alignment": example["alignment"],
+    }
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,168 @@
+"""RNNsearch of Bahdanau et al. 2015 (arXiv 1409.0473): it looks back at the source for each target piece."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lookback.models.base import PAD, Step, TranslationModel
+from lookback.models.cells import CELLS, CellState, recurrence
+from lookback.models.rnn import (
+    Initialisation,
+    MaxoutReadout,
+    Output,
+    initialise,
+    initialise_gates,
+    reverse_within,
+)
+
+Order = Literal["paper", "equation-4", "code"]
+
+
+class Memory(NamedTuple):
+    annotations: Tensor
+    """[B, S, 2H], h_j: what the encoder knows at each source piece, from both sides."""
+    keys: Tensor
+    """[B, S, A], U_a h_j, which the alignment model compares with the decoder's state."""
+    values: Tensor
+    """[B, S, gates * H], C h_j, what the annotation adds to the gates of the decoder when it is looked at."""
+    mask: Tensor
+    """[B, S], 0 on source pieces and minus infinity on padding."""
+
+
+class State(NamedTuple):
+    memory: Memory
+    hidden: CellState
+    """s_{i-1}; in the order of the code, s_{i-2}, which the next piece updates."""
+    context: Tensor | None
+    """[B, gates * H], C c_{i-1}: in the order of the code, once there has been a piece."""
+
+
+class Bahdanau(TranslationModel[Memory, State]):
+    """A bidirectional encoder; before each target piece the decoder weighs its annotations and reads their mean.
+
+    With E the embeddings, f the cell (`lookback.models.cells`) and ; for concatenation, section 3 and appendix A:
+
+        h_j = [forwards_j; backwards_j]                 annotations, from a recurrent network in each direction
+        s_0 = tanh(W_s backwards_1)
+        e_ij = v_a . tanh(W_a s_{i-1} + U_a h_j)        a_i = softmax(e_i), over the real source pieces
+        c_i = sum_j a_ij h_j                            the context vector
+        s_i = f(s_{i-1}, E y_{i-1}, c_i)
+        logits_i = W_o maxout(U_o s_{i-1} + V_o E y_{i-1} + C_o c_i + b)
+
+    The defaults are the paper's. Each option is a word:
+
+    - `order` says which state meets which word, where paper and code differ:
+
+        `paper`        as above, appendix A.2.2 as printed: what predicts y_i is c_i, y_{i-1} and s_{i-1}, which has
+                       read the words up to y_{i-2}: the state runs one word behind.
+        `equation-4`   the readout takes s_i instead, as equation 4 (section 3.1) has it: it has read y_{i-1} and c_i.
+                       "Look, update, generate".
+        `code`         the authors' GroundHog: s_i = f(s_{i-1}, E y_i, c_i), so the state has read the word that it was
+                       used to predict, together with the context it was predicted from; alignment and readout for y_i
+                       take s_{i-1}, which knows y_{i-1}. "Look, generate, update". The first word is predicted from s_0
+                       itself, and the begin mark reaches the readout alone.
+
+    - `cell`: `gru`, the paper's unit; `gru-reset-after`, torch's, for speed; `lstm`; `rnn-tanh`; `rnn-logistic`.
+    - `output`: see `lookback.models.rnn.Output`.
+    - `initialisation`: see `lookback.models.rnn.Initialisation`.
+
+    Where this differs from the paper even so: a bias on all gates, on W_s, W_a and the readout, where the paper leaves
+    biases out of its equations and GroundHog has none on the gates nor in the alignment, and one on the embeddings;
+    they start at 0. `dropout` (the paper has none) on embeddings and readout.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding: int,
+        hidden: int,
+        attention: int,
+        readout: int,
+        dropout: float = 0.0,
+        cell: str = "gru",
+        order: Order = "paper",
+        output: Output = "single",
+        initialisation: Initialisation = "paper",
+    ) -> None:
+        super().__init__()
+        self.order: Order = order
+        self.source_embedding = nn.Embedding(source_vocabulary, embedding)
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding)
+        self.forward_encoder = recurrence(cell, embedding, hidden)
+        self.backward_encoder = recurrence(cell, embedding, hidden)
+        self.decoder = CELLS[cell](hidden)
+        self.initial = nn.Linear(hidden, self.decoder.states * hidden)
+        self.key = nn.Linear(2 * hidden, attention, bias=False)
+        self.query = nn.Linear(hidden, attention)
+        self.energy = nn.Parameter(torch.empty(attention))
+        self.gates_from_embedding = nn.Linear(embedding, self.decoder.gates * hidden)
+        self.gates_from_context = nn.Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
+        self.readout = MaxoutReadout(3 * hidden + embedding, readout, embedding, target_vocabulary, output, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+        initialise(self, initialisation)
+        initialise_gates(self.gates_from_embedding.weight, hidden, initialisation)
+        initialise_gates(self.gates_from_context.weight, hidden, initialisation)
+        if initialisation == "paper":
+            for layer in (self.query, self.key):
+                nn.init.normal_(layer.weight, std=0.001)
+            nn.init.zeros_(self.energy)
+        else:
+            nn.init.normal_(self.energy, std=attention**-0.5)
+
+    def encode(self, source: Tensor) -> Memory:
+        real = source != PAD
+        lengths = real.sum(1)
+        embedded = self.dropout(self.source_embedding(source))
+        turned = reverse_within(embedded, lengths)
+        forwards, _ = self.forward_encoder(embedded, self.forward_encoder.zeros(embedded))
+        backwards, _ = self.backward_encoder(turned, self.backward_encoder.zeros(turned))
+        annotations = torch.cat([forwards, reverse_within(backwards, lengths)], -1)
+        mask = torch.zeros(source.shape, dtype=self.energy.dtype, device=source.device)
+        mask = mask.masked_fill(~real, float("-inf"))
+        # C (sum_j a_j h_j) = sum_j a_j (C h_j): multiplied here, once for all pieces, not at each step of the decoder.
+        return Memory(annotations, self.key(annotations), self.gates_from_context(annotations), mask)
+
+    def start(self, memory: Memory) -> State:
+        hidden = self.decoder.hidden
+        first_backwards = memory.annotations[:, 0, hidden:]
+        initial = torch.tanh(self.initial(first_backwards)).to(memory.mask.dtype)
+        return State(memory, initial.split(hidden, -1), None)
+
+    def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, Tensor]:
+        logits, _, alignment = self._advance(self.start(memory), target_in)
+        return logits, alignment
+
+    def step(self, state: State, token: Tensor) -> Step[State]:
+        logits, state, alignment = self._advance(state, token[:, None])
+        return Step(logits[:, 0], state, alignment[:, 0])
+
+    def _advance(self, state: State, target_in: Tensor) -> tuple[Tensor, State, Tensor]:
+        """Read `target_in` [B, T] after the state: logits [B, T, V], the state after it, alignment [B, T, S].
+
+        Only what depends on the state of the step before is inside the loop.
+        """
+        memory, hidden, context = state
+        embedded = self.dropout(self.target_embedding(target_in))
+        shown, alignments = [], []
+        for gates in self.gates_from_embedding(embedded).unbind(1):
+            if self.order == "code" and context is not None:
+                hidden = self.decoder(gates + context, hidden)
+            alignment = self._look(memory, hidden[0])
+            context = torch.bmm(alignment[:, None].to(memory.values.dtype), memory.values)[:, 0]
+            before = hidden
+            if self.order != "code":
+                hidden = self.decoder(gates + context, hidden)
+            shown.append(hidden[0] if self.order == "equation-4" else before[0])
+            alignments.append(alignment)
+        alignment = torch.stack(alignments, 1)
+        contexts = torch.bmm(alignment.to(memory.annotations.dtype), memory.annotations)
+        logits = self.readout(torch.cat([torch.stack(shown, 1), embedded, contexts], -1))
+        return logits, State(memory, hidden, context if self.order == "code" else None), alignment
+
+    def _look(self, memory: Memory, hidden: Tensor) -> Tensor:
+        """From s_{i-1} [B, H] the weights a_i [B, S]."""
+        energies = (memory.keys + self.query(hidden)[:, None]).tanh_() @ self.energy  # in place: most of the memory
+        return torch.softmax(energies + memory.mask, 1)

@@ -1,0 +1,97 @@
+"""What every translation model offers, so that training, search, scoring and probes are written once.
+
+    memory = model.encode(source)                      everything that is computed from the source, once
+    logits = model.decode(memory, target_in)           all target positions at once, teacher forced: training, scoring
+    state = model.start(memory)                        one position at a time: search
+    logits, state, alignment = model.step(state, token)
+
+`Memory` and `State` are immutable values (named tuples of tensors, nested at will) that the caller holds; a module
+keeps no tensor between calls. Two rules make them easy to handle from outside:
+
+- the first axis of every tensor in them is the batch, so `select` takes rows of any of them;
+- what a state needs of the source is its field `memory`, which no step changes. Rows that belong to the same sentence
+  (the hypotheses of one beam) have the same memory, so `reorder` leaves it alone and copies only the rest.
+
+Letters, here and in all model files: B batch, S source pieces, T target pieces, H hidden, V vocabulary, K beam. Batch
+first. Sources are pieces and an end-of-sentence mark, padded at the end with `PAD`; no source is empty.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from torch import Tensor, nn
+
+PAD = 0
+"""The id of padding, the same for all tokenizers."""
+
+M = TypeVar("M")
+S = TypeVar("S")
+Value = TypeVar("Value")
+
+
+class Step(NamedTuple, Generic[S]):
+    """What one target position gives."""
+
+    logits: Tensor
+    """[B, V], for the piece after the one that was given."""
+    state: S
+    alignment: Tensor | None
+    """[B, S], the weights over the source with which those logits were made; sums to 1, 0 on padding."""
+
+
+class TranslationModel(nn.Module, ABC, Generic[M, S]):
+    """An encoder and a decoder with Memory `M` and State `S`."""
+
+    @abstractmethod
+    def encode(self, source: Tensor) -> M:
+        """Read the source [B, S] int64, padded with `PAD`."""
+
+    @abstractmethod
+    def decode_with_alignment(self, memory: M, target_in: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forced: logits [B, T, V], and the alignment [B, T, S] of models that have one.
+
+        `target_in` [B, T] is the begin-of-sentence mark and the target; `logits[:, t]` predicts what follows
+        `target_in[:, t]` and depends on `target_in[:, : t + 1]` only.
+        """
+
+    def decode(self, memory: M, target_in: Tensor) -> Tensor:
+        """Teacher forced: logits [B, T, V] alone, as `decode_with_alignment` has them."""
+        return self.decode_with_alignment(memory, target_in)[0]
+
+    @abstractmethod
+    def start(self, memory: M) -> S:
+        """The state before the begin-of-sentence mark."""
+
+    @abstractmethod
+    def step(self, state: S, token: Tensor) -> Step[S]:
+        """Read one more target piece for each row: `token` [B], first the begin-of-sentence mark."""
+
+    def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
+        """Logits [B, T, V], teacher forced."""
+        return self.decode(self.encode(source), target_in)
+
+
+def select(value: Value, rows: Tensor) -> Value:
+    """The given rows [N] of a Memory or a State, in that order; a row may be taken several times."""
+    return _map(lambda tensor: tensor.index_select(0, rows), value)
+
+
+def reorder(state: S, rows: Tensor) -> S:
+    """As `select`, for rows that move only within their sentence: the memory stays as it is."""
+    moved = {name: select(getattr(state, name), rows) for name in cast(Any, state)._fields if name != "memory"}
+    return cast(Any, state)._replace(**moved)
+
+
+def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, tuple):
+        parts = [_map(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trained numbers; a matrix that is used in several places counts once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,126 @@
+"""The RNN Encoder-Decoder of Cho et al. 2014 (arXiv 1406.1078): the whole sentence in one vector."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lookback.models.base import PAD, Step, TranslationModel
+from lookback.models.cells import CellState, recurrence
+from lookback.models.rnn import Initialisation, MaxoutReadout, Output, initialise, last_real, reverse_within
+
+
+class Memory(NamedTuple):
+    summary: Tensor
+    """[B, C], the vector c."""
+
+
+class State(NamedTuple):
+    memory: Memory
+    hidden: CellState
+    """The decoder state that the next piece updates."""
+
+
+class RNNEncoderDecoder(TranslationModel[Memory, State]):
+    """Encoder and decoder are gated recurrent networks; the decoder sees the source through one vector only.
+
+    With E the embeddings, f the cell (`lookback.models.cells`), section 2 and appendix A.1 of the paper:
+
+        h_j = f(h_{j-1}, E x_j)                c = tanh(V h_S)                 the summary, from the last state
+        s_0 = tanh(V' c)                       s_i = f(s_{i-1}, E y_{i-1}, c)  c acts on every gate
+        logits_i = G maxout(O_h s_i + O_y E y_{i-1} + O_c c + b)
+
+    The defaults are the paper's. Each option is a word:
+
+    - `cell`: `gru`, the paper's unit; `gru-reset-after`, torch's, for speed; `lstm`; `rnn-tanh`; `rnn-logistic`.
+    - `encoder`: `bidirectional` makes c of the last state of each direction.
+    - `summary_projection`: without it, c is the last state itself, as Bahdanau et al. 2015 have it in their RNNencdec
+      (appendix A.2.2; GroundHog, too).
+    - `summary_use`: with `initial-state` the vector makes s_0 and is not seen again, as in Sutskever et al. 2014
+      (arXiv 1409.3215, section 2). An LSTM's two initial states come from one matrix each.
+    - `reverse_source`: the source is read from its last word to its first (the same, section 3.3). The end mark stays
+      at the end.
+    - `output`: see `lookback.models.rnn.Output`.
+    - `initialisation`: see `lookback.models.rnn.Initialisation`.
+
+    Where this differs from the paper even so:
+
+    - Appendix A.1.2 has the decoder's candidate as tanh(W E y + r * (U s + C c)), and the encoder's as
+      tanh(W E x + U (r * h)). Here both are as the encoder and section 2.3 have it, tanh(W E y + C c + U (r * s)): what
+      GroundHog computes, too.
+    - A bias on all gates, on V, V' and the readout: the paper leaves biases out of its equations; GroundHog has none on
+      the gates and one on the embeddings. They start at 0.
+    - `dropout` (the paper has none) on embeddings and readout; not on c, whose room is what the experiment measures.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding: int,
+        hidden: int,
+        readout: int,
+        dropout: float = 0.0,
+        cell: str = "gru",
+        encoder: Literal["unidirectional", "bidirectional"] = "unidirectional",
+        summary_projection: bool = True,
+        summary_use: Literal["every-step", "initial-state"] = "every-step",
+        reverse_source: bool = False,
+        output: Output = "single",
+        initialisation: Initialisation = "paper",
+    ) -> None:
+        super().__init__()
+        self.reverse_source = reverse_source
+        both = encoder == "bidirectional"
+        read = 2 * hidden if both else hidden
+        summary = hidden if summary_projection else read
+        context = summary if summary_use == "every-step" else 0
+
+        self.source_embedding = nn.Embedding(source_vocabulary, embedding)
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding)
+        self.encoder = recurrence(cell, embedding, hidden)
+        self.backward_encoder = recurrence(cell, embedding, hidden) if both else None
+        self.summary = nn.Linear(read, hidden) if summary_projection else None
+        self.decoder = recurrence(cell, embedding, hidden, context)
+        self.initial = nn.Linear(summary, self.decoder.states * hidden)
+        self.readout = MaxoutReadout(
+            hidden + embedding + context, readout, embedding, target_vocabulary, output, dropout
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.summary_at_every_step = context > 0
+        initialise(self, initialisation)
+
+    def encode(self, source: Tensor) -> Memory:
+        lengths = (source != PAD).sum(1)
+        if self.reverse_source:
+            source = reverse_within(source[..., None], lengths - 1)[..., 0]
+        embedded = self.dropout(self.source_embedding(source))
+        states, _ = self.encoder(embedded, self.encoder.zeros(embedded))
+        read = last_real(states, lengths)  # padding comes last, so no real state has read any
+        if self.backward_encoder is not None:
+            turned = reverse_within(embedded, lengths)
+            states, _ = self.backward_encoder(turned, self.backward_encoder.zeros(turned))
+            read = torch.cat([read, last_real(states, lengths)], -1)
+        return Memory(read if self.summary is None else torch.tanh(self.summary(read)))
+
+    def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, None]:
+        logits, _ = self._advance(memory, self.start(memory).hidden, target_in)
+        return logits, None
+
+    def start(self, memory: Memory) -> State:
+        initial = torch.tanh(self.initial(memory.summary))
+        return State(memory, initial.split(self.decoder.hidden, -1))
+
+    def step(self, state: State, token: Tensor) -> Step[State]:
+        logits, hidden = self._advance(state.memory, state.hidden, token[:, None])
+        return Step(logits[:, 0], State(state.memory, hidden), None)
+
+    def _advance(self, memory: Memory, hidden: CellState, target_in: Tensor) -> tuple[Tensor, CellState]:
+        """Read `target_in` [B, T] after the state: logits [B, T, V] and the state after it."""
+        embedded = self.dropout(self.target_embedding(target_in))
+        if not self.summary_at_every_step:
+            states, last = self.decoder(embedded, hidden)
+            return self.readout(torch.cat([states, embedded], -1)), last
+        states, last = self.decoder(embedded, hidden, memory.summary)
+        summary = memory.summary[:, None].expand(-1, target_in.shape[1], -1)
+        return self.readout(torch.cat([states, embedded, summary], -1)), last

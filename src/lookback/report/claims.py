@@ -1,0 +1,275 @@
+"""What the scores show, in sentences written from the numbers.
+
+A sentence says that something falls, or is better, only where the two intervals do not meet; it compares the numbers as
+they are printed, so that a reader can check it on the page. Where the intervals meet it says that nothing is shown.
+Names of systems stand in backticks, which both templates turn into their own mark-up.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lookback.buckets import Bucket
+from lookback.report.results import SPARSE, Results, Score, System
+
+Verdict = Literal["lower", "higher", "undecided"]
+
+
+# --- numbers in words -------------------------------------------------------------------------------------------------
+
+
+def decimal(value: float | None, digits: int = 1) -> str:
+    """A number as it stands everywhere in the report; a dash for NaN or nothing."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def integer(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{round(value):,}"
+
+
+def share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def interval(score: Score) -> str:
+    """`97.9 [97.1, 98.6]`"""
+    if math.isnan(score.value):
+        return "–"
+    if math.isnan(score.low) or math.isnan(score.high):
+        return decimal(score.value)
+    return f"{decimal(score.value)} [{decimal(score.low)}, {decimal(score.high)}]"
+
+
+def listed(items: Sequence[Any]) -> str:
+    """`a, b and c`"""
+    texts = [str(item) for item in items]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def code(name: str) -> str:
+    return f"`{name}`"
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def compare(score: Score, other: Score) -> Verdict:
+    """Whether `score` is lower or higher than `other`: decided only where their intervals, as printed, do not meet."""
+    if round(score.high, 1) < round(other.low, 1):
+        return "lower"
+    if round(score.low, 1) > round(other.high, 1):
+        return "higher"
+    return "undecided"
+
+
+def difference(score: Score, other: Score) -> float:
+    """Of the numbers as printed, so that the subtraction can be checked on the page."""
+    return round(round(score.value, 1) - round(other.value, 1), 1)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one system's BLEU changes from one bucket to a longer one."""
+
+    system: System
+    start: Bucket
+    end: Bucket
+    before: Score
+    after: Score
+
+    @property
+    def verdict(self) -> Verdict:
+        return compare(self.after, self.before)
+
+    @property
+    def amount(self) -> str:
+        return decimal(abs(difference(self.after, self.before)))
+
+
+def inside(results: Results, system: System) -> list[Bucket]:
+    """Buckets that lie wholly within the lengths the system was trained on, with enough sentences to tell from."""
+    return [
+        bucket
+        for bucket in results.buckets
+        if bucket.high is not None and bucket.high <= system.max_train_words and results.score(system, bucket).usable
+    ]
+
+
+def beyond(results: Results, system: System) -> list[Bucket]:
+    """Buckets wholly beyond the lengths the system was trained on, with enough sentences to tell from."""
+    return [
+        bucket
+        for bucket in results.buckets
+        if bucket.low is not None and bucket.low > system.max_train_words and results.score(system, bucket).usable
+    ]
+
+
+def _ends(buckets: Sequence[Bucket]) -> tuple[Bucket, Bucket] | None:
+    """The two buckets that a change with length is told from: the second (the first holds phrases more than sentences)
+    and the last."""
+    if len(buckets) < 2:
+        return None
+    return buckets[1 if len(buckets) > 2 else 0], buckets[-1]
+
+
+def capacity(results: Results, system: System) -> Change | None:
+    """The change with length within the lengths of training."""
+    if not (ends := _ends(inside(results, system))):
+        return None
+    return Change(system, *ends, *(results.score(system, bucket) for bucket in ends))
+
+
+def extrapolation(results: Results, system: System) -> Change | None:
+    """From the longest bucket that training covered to the longest of all."""
+    within, outside = inside(results, system), beyond(results, system)
+    if not within or not outside:
+        return None
+    ends = within[-1], outside[-1]
+    return Change(system, *ends, *(results.score(system, bucket) for bucket in ends))
+
+
+def longest(results: Results) -> list[System]:
+    """The systems trained on the longest sentences, a model each."""
+    words = max(system.max_train_words for system in results.systems)
+    return [system for system in results.systems if system.max_train_words == words]
+
+
+# --- the sentences ----------------------------------------------------------------------------------------------------
+
+
+def headline(results: Results) -> str:
+    """The one sentence at the top: which of the models lose quality within the lengths they were trained on."""
+    changes = [change for system in longest(results) if (change := capacity(results, system))]
+    if not changes:
+        return (
+            f"No two buckets within the lengths of training have {SPARSE} test sentences or more, so nothing can be "
+            "said of quality and length."
+        )
+    parts = []
+    for verdict, verb in (("lower", "loses"), ("higher", "gains")):
+        found = [change for change in changes if change.verdict == verdict]
+        parts += [f"{code(change.system.model)} {verb} {change.amount} BLEU" for change in found]
+    if calm := [code(change.system.model) for change in changes if change.verdict == "undecided"]:
+        parts.append(f"no change is shown for {listed(calm)}")
+    words, start, end = changes[0].system.max_train_words, changes[0].start, changes[0].end
+    return f"Trained on sentences of up to {words} words, from {start} to {end} source words: {'; '.join(parts)}."
+
+
+def statements(results: Results) -> dict[str, list[str]]:
+    """All statements under their headings; a heading without any is left out."""
+    groups = {
+        "Within the lengths of training (capacity)": [
+            capacity_statement(change) for system in longest(results) if (change := capacity(results, system))
+        ],
+        "Beyond the lengths of training (extrapolation)": [
+            extrapolation_statement(results, change)
+            for system in results.systems
+            if (change := extrapolation(results, system))
+        ],
+        "Looking back against one fixed vector": attention_statements(results),
+        "What is lost": brevity_statements(results),
+    }
+    return {heading: texts for heading, texts in groups.items() if texts}
+
+
+def capacity_statement(change: Change) -> str:
+    """Whether one system's quality changes with length, within the lengths it was trained on."""
+    verdict = {
+        "lower": f"it falls by {change.amount}.",
+        "higher": f"it rises by {change.amount}.",
+        "undecided": "the intervals meet, so no change with length is shown.",
+    }[change.verdict]
+    return (
+        f"{code(change.system.name)} scores {interval(change.before)} BLEU at {change.start} words and "
+        f"{interval(change.after)} at {change.end}: {verdict}"
+    )
+
+
+def extrapolation_statement(results: Results, change: Change) -> str:
+    """Within against beyond the lengths of training, and what the same model does there when trained on longer ones."""
+    system = change.system
+    verdict = {
+        "lower": f"it falls by {change.amount}.",
+        "higher": f"it rises by {change.amount}.",
+        "undecided": "the intervals meet, so no change is shown.",
+    }[change.verdict]
+    text = (
+        f"Trained on up to {system.max_train_words} words, {code(system.model)} scores {interval(change.before)} BLEU "
+        f"at {change.start} words and {interval(change.after)} at {change.end}, lengths that its training did not "
+        f"contain: {verdict}"
+    )
+    for other in results.systems:
+        if other.model == system.model and change.end in inside(results, other):
+            longer = results.score(other, change.end)
+            amount = decimal(abs(difference(longer, change.after)))
+            verdict = {
+                "higher": f"{amount} more.",
+                "lower": f"{amount} less.",
+                "undecided": "the intervals meet, so no effect of longer training sentences is shown there.",
+            }[compare(longer, change.after)]
+            return f"{text} Trained on up to {other.max_train_words}, it scores {interval(longer)} there: {verdict}"
+    return text
+
+
+def attention_statements(results: Results) -> list[str]:
+    """The models that look back against the one that does not, at the longest length that both were trained on."""
+    models = results.experiment.models
+    fixed = [s for s in longest(results) if models[s.model].architecture == "rnn_encoder_decoder"]
+    texts = []
+    for base in fixed[:1]:
+        for system in longest(results):
+            buckets = [bucket for bucket in inside(results, system) if bucket in inside(results, base)]
+            if models[system.model].architecture == "rnn_encoder_decoder" or not buckets:
+                continue
+            end = buckets[-1]
+            ours, theirs = results.score(system, end), results.score(base, end)
+            amount = decimal(abs(difference(ours, theirs)))
+            verdict = {
+                "higher": f"{amount} more.",
+                "lower": f"{amount} less.",
+                "undecided": "the intervals meet, so no difference is shown.",
+            }[compare(ours, theirs)]
+            text = (
+                f"At {end} words {code(system.name)} scores {interval(ours)} BLEU and {code(base.name)}, which has one "
+                f"vector for the whole sentence, {interval(theirs)}: {verdict}"
+            )
+            if (ends := _ends(buckets)) and compare(ours, theirs) == "higher":
+                text += " " + _lead(results, system, base, *ends)
+            texts.append(text)
+    return texts
+
+
+def _lead(results: Results, system: System, base: System, start: Bucket, end: Bucket) -> str:
+    """Whether a lead grows with length: by interval arithmetic, with the widest bounds that the intervals allow."""
+
+    def lead(bucket: Bucket) -> tuple[float, float, float]:
+        ours, theirs = results.score(system, bucket), results.score(base, bucket)
+        low, high = round(ours.low, 1) - round(theirs.high, 1), round(ours.high, 1) - round(theirs.low, 1)
+        return difference(ours, theirs), round(low, 1), round(high, 1)
+
+    before, after = lead(start), lead(end)
+    if after[1] > before[2]:
+        verdict = "it grows with length"
+    elif after[2] < before[1]:
+        verdict = "it shrinks with length"
+    else:
+        verdict = "the intervals leave open whether it changes with length"
+    return f"The lead is {decimal(before[0])} at {start} words and {decimal(after[0])} at {end}: {verdict}."
+
+
+def brevity_statements(results: Results) -> list[str]:
+    """Names the systems whose translations of the longest sentences are too short, which BLEU punishes by itself."""
+    buckets = [bucket for bucket in results.buckets if results.n(bucket) >= SPARSE]
+    found = []
+    for system in results.systems if buckets else ():
+        penalty = results.score(system, buckets[-1], "brevity_penalty").value
+        ratio = results.score(system, buckets[-1], "length_ratio").value
+        if round(penalty, 2) < 0.95:
+            found.append(f"{code(system.name)} {decimal(ratio, 2)} ({decimal(penalty, 2)})")
+    if not found:
+        return []
+    return [
+        f"At {buckets[-1]} words these write less than the reference, length ratio (brevity penalty): {listed(found)}. "
+        "The penalty is a factor of BLEU, so part of what they lack there is missing words."
+    ]

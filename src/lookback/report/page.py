@@ -1,0 +1,230 @@
+"""The report of one experiment: report.md, report.html, by_length.csv and the figures, from the result files in git.
+
+Nothing is trained, translated or scored here. The same inputs give the same bytes.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from lookback import config
+from lookback.report import claims, figures, prose, sentences, tables
+from lookback.report.results import SPARSE, Results, make_command, read
+from lookback.scoring import write_rows
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in every form that the templates need."""
+
+    name: str
+    caption: str
+    alternative: str
+    """What it shows, in words with all its numbers, for those who do not see it."""
+    wide: Markup
+    narrow: Markup
+    files: dict[str, str]
+    """Format to path, relative to the report."""
+
+
+def write(experiment: config.Experiment, results: Path, settings: config.Report) -> None:
+    """Write the report of one experiment into the folder that holds its results.
+
+    Reads `results`/corpus.json and `results`/cells/<cell>/ of exactly the cells of the grid. Writes there by_length.csv
+    (the rows of all cells), report.md, report.html (one file that needs nothing else) and figures/.
+
+    Raises:
+        LookbackError: a result file is missing or malformed; cells were scored on different test sets or with
+            different signatures; the style is unknown. Nothing has been written then.
+    """
+    found = read(experiment, results)
+    context = _context(found)
+    with figures.styled(settings):
+        pictures = _pictures(found, settings)
+    written = {name: data for picture, files in pictures for name, data in files.items()}
+    context["pictures"] = {picture.name: picture for picture, _ in pictures}
+    context["alignments"] = [picture for picture, _ in pictures if picture.name.startswith("alignment")]
+    markdown, html = render("report.md.j2", context), render("report.html.j2", context)
+
+    folder = results / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():  # figures of sentences or formats that are no longer drawn
+        if old.name not in written and old.suffix.removeprefix(".") in figures.FORMATS:
+            old.unlink()
+    for name, data in written.items():
+        (folder / name).write_bytes(data)
+    write_rows(results / "by_length.csv", (row for cell in found.cells for row in cell.rows))
+    (results / "report.md").write_text(markdown, encoding="utf-8")
+    (results / "report.html").write_text(html, encoding="utf-8")
+
+
+def _context(results: Results) -> dict[str, Any]:
+    """All that the templates say, but for the pictures."""
+    quality = tables.quality(results)
+    return {
+        "results": results,
+        "experiment": results.experiment,
+        "headline": claims.headline(results),
+        "measured": prose.measured(results),
+        "models": prose.models(results),
+        "statements": claims.statements(results),
+        "reading": prose.reading(results),
+        "quality": quality,
+        "comparison": prose.comparison(results),
+        "fairness": tables.fairness(results),
+        "examples": sentences.examples(results),
+        "corpus": tables.corpus(results.corpus),
+        "provenance": tables.provenance(results),
+        "signatures": results.signatures,
+        "limits": prose.limits(results),
+        "commands": {
+            "whole": f"dvc repro report@{results.experiment.name}",
+            "again": f"python -m pipeline.report --experiment {results.experiment.name}",
+            "cells": [(cell.cell.name, make_command(cell.cell)) for cell in results.cells],
+        },
+    }
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, dict[str, bytes]]]:
+    """Every figure of the report, with the files to write of it."""
+    seeds, thin = "", ""
+    if len(results.seeds) > 1:
+        thin = " Thin lines: the other seeds."
+        seeds = f" Lines join the means of {len(results.seeds)} seeds; a seed outside the marker of its mean is a dot."
+    sparse = any(0 < results.n(bucket) < SPARSE for bucket in results.buckets)
+    marks = f" †: fewer than {SPARSE} sentences." if sparse else ""
+    percent = f"{100 * results.experiment.evaluate.confidence:g} %"
+    drawn: list[tuple[str, str, str, Callable[[float], Figure]]] = [
+        (
+            "length",
+            f"BLEU against source length. Bars: {percent} bootstrap intervals.{seeds} Vertical lines: the longest "
+            f"sentence that a system was trained on.{marks}",
+            prose.alternative(results, "bleu", "BLEU"),
+            lambda width: figures.length(results, width),
+        ),
+        (
+            "curves",
+            f"Validation loss during training. The marker is the lowest point: the weights that were used.{thin}",
+            prose.alternative_of_curves(results),
+            lambda width: figures.curves(results, width),
+        ),
+    ]
+    if any(row["reference_loss"] is not None for cell in results.cells for row in cell.by_bucket.values()):
+        drawn.append(
+            (
+                "loss",
+                "Loss on the references against source length (nats per target piece): what the model knows, without "
+                f"the search.{seeds}",
+                prose.alternative(results, "reference_loss", "Loss on the references", 2),
+                lambda width: figures.length(results, width, "reference_loss", "loss (nats/piece)", None),
+            )
+        )
+    for number, sentence in enumerate(sentences.aligned(results), start=1):
+        drawn.append(
+            (
+                f"alignment-{number}",
+                f"Where the decoder looks ({sentence.label}, {sentence.words} words): a row for each target piece, "
+                "darker for more weight. Of a Transformer: the cross-attention of its last layer, averaged over heads.",
+                f"Alignments of {claims.listed([item.system for item in sentence.items])} for: {sentence.source}",
+                partial(figures.alignments, list(sentence.items)),
+            )
+        )
+    return [_picture(*item, settings) for item in drawn]
+
+
+def _picture(
+    name: str, caption: str, alternative: str, draw: Callable[[float], Figure], settings: config.Report
+) -> tuple[Picture, dict[str, bytes]]:
+    figure = draw(settings.width_inches)
+    files = {f"{name}.{kind}": figures.save(figure, kind, settings.dpi) for kind in settings.formats}
+    wide = figures.save(figure, "svg", settings.dpi, text_as_paths=False)
+    narrow = figures.save(draw(figures.NARROW_INCHES), "svg", settings.dpi, text_as_paths=False)
+    picture = Picture(
+        name=name,
+        caption=caption,
+        alternative=alternative,
+        wide=inline_svg(wide, f"{name}-w-", alternative),
+        narrow=inline_svg(narrow, f"{name}-n-", alternative),
+        files={file.rsplit(".", 1)[-1]: f"figures/{file}" for file in files},
+    )
+    return picture, files
+
+
+def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
+    """An SVG file as an element of an HTML page: ids of its own, a text alternative, the width of its container."""
+    text = svg.decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*\n\s*", "\n", text)
+    text = re.sub(r"; font-family: [^;\"]*", "", text)  # one for the whole page, in its style sheet
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'href="#|url\(#', rf"\g<0>{prefix}", text)
+    # A hundredth of a point cannot be seen; six decimals can, in the size of the page.
+    text = re.sub(r'\sd="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), text)
+    head, rest = text.split(">", 1)
+    head = re.sub(r'\s(width|height|version|xmlns)="[^"]*"', "", head)
+    return Markup(f'{head} role="img" aria-label="{escape(alternative)}">{rest}')
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """A template of this package, filled in; in HTML whatever is not marked up here is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"inline": inline_html, "md": escape_markdown, "code": code}
+    environment.filters |= {"breakable": breakable, "cell": table_cell}
+    return environment.get_template(template).render(context)
+
+
+def inline_html(text: str) -> Markup:
+    """Our own sentences, which mark names with backticks and weight with asterisks, as HTML."""
+    html = str(escape(text))
+    html = re.sub(r"`([^`]+)`", lambda match: f"<code>{breakable(match[1])}</code>", html)
+    html = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html)
+    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html))
+
+
+def breakable(text: str) -> Markup:
+    """Text that may be broken after an underscore, so that long names fit narrow columns."""
+    return Markup(str(escape(text)).replace("_", "_<wbr>"))
+
+
+def table_cell(text: str) -> Markup:
+    """A cell of a table; an interval stands on a line of its own."""
+    return Markup(re.sub(r" (\[.*\])$", r'<span class="interval"> \1</span>', str(escape(text))))
+
+
+MARKDOWN = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\](?=[(\[:])")
+"""Characters that Markdown may take for its own, in the middle of a line."""
+
+
+def escape_markdown(text: str) -> str:
+    """Text that is not ours, on one line, so that Markdown and HTML in it stay characters."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
+
+
+def code(text: str) -> str:
+    """Text as Markdown code, whatever it holds."""
+    text = " ".join(str(text).split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

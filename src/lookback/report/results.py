@@ -1,0 +1,302 @@
+"""The result files of an experiment, read and checked before anything is told from them.
+
+Exactly the cells of the configuration's grid are read, each from its own folder; nothing is searched for. So a missing
+cell is an error that names it, and a folder left over from a cell that is no longer in the grid is not looked at.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lookback import config
+from lookback.buckets import Bucket
+from lookback.errors import LookbackError
+from lookback.scoring import Row, read_rows
+
+SPARSE = 50
+"""A bucket with fewer sentences than this is marked, and no statement is made from it."""
+
+FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")
+CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
+
+
+@dataclass(frozen=True)
+class System:
+    """A model with the longest sentence it was trained on; its seeds are repetitions of one system."""
+
+    model: str
+    max_train_words: int
+
+    @property
+    def name(self) -> str:
+        """As in `by_length.csv`: `bahdanau-60`."""
+        return f"{self.model}-{self.max_train_words}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of one system on one bucket, NaN where there is none.
+
+    With several seeds, `value` is their mean and `low` to `high` spans all their intervals: from the lowest lower bound
+    to the highest upper bound. A difference between two such spans shows in every pairing of the seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    seeds: tuple[float, ...]
+
+    @property
+    def sparse(self) -> bool:
+        return self.n < SPARSE
+
+    @property
+    def usable(self) -> bool:
+        """Whether a statement may be made from it."""
+        return not self.sparse and not any(math.isnan(x) for x in (self.value, self.low, self.high))
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    step: float
+    target_tokens: float
+    train_loss: float
+    valid_loss: float
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The five files of one cell."""
+
+    cell: config.Cell
+    rows: tuple[Row, ...]
+    curves: tuple[CurvePoint, ...]
+    metrics: dict[str, Any]
+    run: dict[str, Any]
+    examples: tuple[dict[str, Any], ...]
+
+    @property
+    def system(self) -> System:
+        return System(self.cell.model, self.cell.max_train_words)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """`run.json` with its nested parts spelled out: `provenance.git_commit`."""
+        return dict(flatten(self.run))
+
+    def get(self, key: str) -> Any:
+        """A value of `run.json`, at whatever depth, or else of `metrics.json`; nothing where it was not recorded."""
+        if key in self.facts:
+            return self.facts[key]
+        deeper = [value for path, value in self.facts.items() if path.rsplit(".", 1)[-1] == key]
+        return deeper[0] if deeper else self.metrics.get(key)
+
+    @property
+    def still_falling(self) -> bool | None:
+        """Whether the validation loss was still falling when training ended; nothing where it was not recorded."""
+        found = self.get("still_falling")
+        return found if isinstance(found, bool) else None
+
+    @cached_property
+    def by_bucket(self) -> dict[Bucket, Row]:
+        """The rows over the whole test set by source words: what the report tells of."""
+        return {
+            Bucket(row["bucket_low"], row["bucket_high"]): row
+            for row in self.rows
+            if row["subset"] == "all" and row["bucket_by"] == "source_words"
+        }
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the report of one experiment is made from."""
+
+    experiment: config.Experiment
+    cells: tuple[CellResult, ...]
+    corpus: dict[str, Any]
+
+    @cached_property
+    def systems(self) -> tuple[System, ...]:
+        """In the order of the grid: models, then lengths from long to short."""
+        grid = self.experiment.grid
+        lengths = sorted(set(grid.max_train_words), reverse=True)
+        return tuple(System(model, words) for model in dict.fromkeys(grid.models) for words in lengths)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(self.experiment.grid.seeds))
+
+    @cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """From short to long, without the row over all lengths; a bucket at the end without a sentence is left out."""
+        buckets = sorted((b for b in self.cells[0].by_bucket if not b.is_all), key=_from_short)
+        while len(buckets) > 1 and not self.n(buckets[-1]):
+            buckets.pop()
+        return tuple(buckets)
+
+    def of(self, system: System) -> tuple[CellResult, ...]:
+        """The cells of one system, a seed each."""
+        return tuple(result for result in self.cells if result.system == system)
+
+    def n(self, bucket: Bucket) -> int:
+        """Sentences of the test set in a bucket."""
+        return self.cells[0].by_bucket.get(bucket, {}).get("n") or 0
+
+    def score(self, system: System, bucket: Bucket, metric: str = "bleu") -> Score:
+        """A column of `by_length.csv` on one bucket, with its interval if it has one (`bleu`, `chrf`)."""
+        rows = [cell.by_bucket.get(bucket, {}) for cell in self.of(system)]
+
+        def take(column: str, combine: Callable[[Sequence[float]], float]) -> float:
+            values = [row.get(column) for row in rows]
+            known = [float(value) for value in values if value is not None]
+            return combine(known) if known and len(known) == len(values) else math.nan
+
+        return Score(
+            value=take(metric, lambda values: math.fsum(values) / len(values)),
+            low=take(f"{metric}_low", min),
+            high=take(f"{metric}_high", max),
+            n=self.n(bucket),
+            seeds=tuple(math.nan if row.get(metric) is None else float(row[metric]) for row in rows),
+        )
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """sacreBLEU's signature of each metric; `read` has seen to it that there is one of each."""
+        rows = self.cells[0].by_bucket.values()
+        found = {"BLEU": "signature", "chrF": "chrf_signature"}
+        return {metric: next((row[column] for row in rows if row[column]), "") for metric, column in found.items()}
+
+
+def _from_short(bucket: Bucket) -> float:
+    return math.inf if bucket.low is None else bucket.low
+
+
+def flatten(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested dictionaries, under dotted names; lists are leaves."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(experiment: config.Experiment, folder: Path) -> Results:
+    """The results of every cell of the grid, from `folder`/cells/<cell>/, and the corpus from `folder`/corpus.json.
+
+    Raises:
+        LookbackError: a file is missing or malformed (the message names the cell, the file and the command that makes
+            it), or the cells were not scored on one test set in one way (it names two cells and what differs).
+    """
+    cells = tuple(_read_cell(experiment, cell, folder / "cells" / cell.name) for cell in experiment.cells)
+    _one_test(cells)
+    corpus = _json(folder / "corpus.json", dict, "the corpus", f"dvc repro tokenize@{experiment.name}")
+    return Results(experiment, cells, corpus)
+
+
+def make_command(cell: config.Cell) -> str:
+    """The command that makes the results of one cell."""
+    return f"dvc repro evaluate@{cell.experiment}-{cell.name}"
+
+
+def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -> CellResult:
+    who, command = f"cell {cell.name!r} of experiment {experiment.name!r}", make_command(cell)
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise LookbackError(
+                f"{folder / name}: missing, so the report would lack {who}; make it with `{command}`, "
+                f"or take the cell out of grid in conf/{experiment.name}.yaml"
+            )
+    rows = read_rows(folder / "by_length.csv")
+    expected = (cell.experiment, cell.model, cell.max_train_words, cell.seed)
+    for line, row in enumerate(rows, start=2):
+        found = (row["experiment"], row["model"], row["max_train_words"], row["seed"])
+        if found != expected:
+            raise LookbackError(
+                f"{folder / 'by_length.csv'}: line {line}: these are results of {_joined(found)}, but the folder is "
+                f"that of {_joined(expected)}; make it again with `{command}`"
+            )
+    result = CellResult(
+        cell=cell,
+        rows=tuple(rows),
+        curves=tuple(_curves(folder / "curves.csv", command)),
+        metrics=_json(folder / "metrics.json", dict, who, command),
+        run=_json(folder / "run.json", dict, who, command),
+        examples=tuple(_json(folder / "examples.json", list, who, command)),
+    )
+    if not any(not bucket.is_all for bucket in result.by_bucket):
+        raise LookbackError(
+            f"{folder / 'by_length.csv'}: no row with subset 'all', bucket_by 'source_words' and a bucket_low; "
+            f"make it again with `{command}`"
+        )
+    return result
+
+
+def _joined(values: Sequence[Any]) -> str:
+    return " ".join(str(value) for value in values)
+
+
+def _json(path: Path, kind: type, who: str, command: str) -> Any:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LookbackError(f"{path}: missing, so the report would lack {who}; make it with `{command}`") from None
+    except ValueError as error:
+        raise LookbackError(f"{path}: not valid JSON ({error}); make it again with `{command}`") from None
+    if not isinstance(value, kind):
+        raise LookbackError(f"{path}: holds no JSON {kind.__name__}; make it again with `{command}`")
+    return value
+
+
+def _curves(path: Path, command: str) -> Iterator[CurvePoint]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in CURVE_COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; make it again with `{command}`")
+        for row in reader:
+            try:
+                yield CurvePoint(*(float(row[name] or "nan") for name in CURVE_COLUMNS))
+            except ValueError:
+                raise LookbackError(
+                    f"{path}: line {reader.line_num}: a value is not a number; make it again with `{command}`"
+                ) from None
+
+
+def _one_test(cells: Sequence[CellResult]) -> None:
+    """All cells must have been scored on the same sentences, in the same way, in the same buckets."""
+
+    def column(name: str) -> Callable[[CellResult], Any]:
+        return lambda result: sorted({row[name] for row in result.by_bucket.values() if row[name]})
+
+    properties: tuple[tuple[str, Callable[[CellResult], Any]], ...] = (
+        ("test set (test_fingerprint in run.json)", lambda result: result.get("test_fingerprint")),
+        ("test set (test_set in by_length.csv)", column("test_set")),
+        ("BLEU signature", column("signature")),
+        ("chrF signature", column("chrf_signature")),
+        ("buckets", lambda result: [str(bucket) for bucket in sorted(result.by_bucket, key=_from_short)]),
+        ("sentences a bucket", lambda result: {str(b): row["n"] for b, row in result.by_bucket.items()}),
+    )
+    first = cells[0]
+    for what, of in properties:
+        for other in cells[1:]:
+            if of(other) != of(first):
+                raise LookbackError(
+                    f"results that may not be mixed: the {what} of cell {first.cell.name!r} is {_short(of(first))}, "
+                    f"that of cell {other.cell.name!r} is {_short(of(other))}; bring both up to date with "
+                    f"`{make_command(first.cell)}` and `{make_command(other.cell)}`"
+                )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return repr(value) if len(repr(value)) <= 160 else repr(value)[:157] + "..."

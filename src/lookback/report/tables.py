@@ -1,0 +1,264 @@
+"""The tables of the report, as plain text cells; the templates turn them into HTML and Markdown."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookback.buckets import ALL_LENGTHS, Bucket
+from lookback.report.claims import decimal, integer, interval, share
+from lookback.report.prose import speed_ratio
+from lookback.report.results import Results, System, flatten
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first cell of a row is its header. `name` is unique in a report."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+# --- quality ----------------------------------------------------------------------------------------------------------
+
+
+def quality(results: Results) -> list[Table]:
+    """The scores by length: BLEU first, then what helps to understand it. A table whose column is blank is left out."""
+
+    def with_interval(metric: str) -> Callable[[System, Bucket], str]:
+        return lambda system, bucket: interval(results.score(system, bucket, metric))
+
+    def plain(column: str, digits: int) -> Callable[[System, Bucket], str]:
+        return lambda system, bucket: decimal(results.score(system, bucket, column).value, digits)
+
+    def shares(column: str) -> Callable[[System, Bucket], str]:
+        return lambda system, bucket: share(results.score(system, bucket, column).value)
+
+    tables = [
+        _by_bucket(results, "bleu", "BLEU", with_interval("bleu"), f"sacreBLEU {results.signatures['BLEU']}"),
+        _by_bucket(results, "chrf", "chrF", with_interval("chrf"), f"sacreBLEU {results.signatures['chrF']}"),
+        _by_bucket(
+            results,
+            "length-ratio",
+            "Length ratio",
+            plain("length_ratio", 2),
+            "Words of the translations over words of the references, as sacreBLEU counts them.",
+        ),
+        _by_bucket(
+            results, "brevity-penalty", "Brevity penalty", plain("brevity_penalty", 2), "A factor of BLEU; 1 is none."
+        ),
+        _by_bucket(
+            results,
+            "reference-loss",
+            "Loss on the references",
+            plain("reference_loss", 3),
+            "Nats per target piece, teacher forced: how well the model predicts the reference when it is led along it.",
+        ),
+        _by_bucket(results, "exact", "Equal to the reference", shares("exact_match"), "Share of the sentences."),
+        _by_bucket(results, "empty", "Empty translations", shares("empty"), "Share of the sentences."),
+        _by_bucket(
+            results,
+            "cut-off",
+            "Cut off at the length limit of the search",
+            shares("cut_off"),
+            "Share of the sentences.",
+        ),
+    ]
+    if len(results.seeds) > 1:
+        tables.append(_seeds(results))
+    return [table for table in tables if any(cell != "–" for row in table.rows for cell in row[2:])]
+
+
+def _by_bucket(results: Results, name: str, title: str, cell: Callable[[System, Bucket], str], note: str) -> Table:
+    return Table(
+        name=name,
+        title=title,
+        columns=("source words", "n", *(system.name for system in results.systems)),
+        rows=tuple(
+            (str(bucket), count(results, bucket), *(cell(system, bucket) for system in results.systems))
+            for bucket in (*results.buckets, ALL_LENGTHS)
+        ),
+        note=note,
+    )
+
+
+def count(results: Results, bucket: Bucket) -> str:
+    n = results.n(bucket)
+    return integer(n) + (" †" if n and results.score(results.systems[0], bucket).sparse else "")
+
+
+def _seeds(results: Results) -> Table:
+    def cell(system: System, bucket: Bucket) -> str:
+        return " / ".join(decimal(value) for value in results.score(system, bucket).seeds)
+
+    seeds = ", ".join(str(seed) for seed in results.seeds)
+    return _by_bucket(results, "seeds", "BLEU of each seed", cell, f"In the order of the seeds {seeds}.")
+
+
+# --- the comparison ---------------------------------------------------------------------------------------------------
+
+
+def fairness(results: Results) -> Table:
+    """Whatever two cells could differ in besides the architecture."""
+
+    def answer(value: bool | None) -> str:
+        return "–" if value is None else "yes" if value else "no"
+
+    def loss(value: Any) -> str:
+        return decimal(value, 4)
+
+    rows = []
+    for result in results.cells:
+        speed = speed_ratio(results, result)
+        rows.append(
+            (
+                result.cell.name,
+                integer(result.get("parameters")),
+                integer(result.get("target_tokens")),
+                integer(result.get("sentences")),
+                decimal(result.get("epochs"), 2),
+                loss(result.get("valid_loss")),
+                answer(result.still_falling),
+                "–" if math.isnan(speed) else f"{speed:.2f} ×",
+            )
+        )
+    return Table(
+        name="fairness",
+        title="What each cell got, and where it ended",
+        columns=(
+            "cell",
+            "parameters",
+            "target tokens",
+            "sentences seen",
+            "epochs",
+            "validation loss",
+            "still falling",
+            "training speed",
+        ),
+        rows=tuple(rows),
+        note="A cell is one training run: model, longest training sentence, seed. Validation loss: nats per target "
+        "piece, on the same validation set for all, which is not cut at any length. Training speed: target tokens a "
+        "second, relative to the RNN encoder-decoder of the same training length, seed and hardware.",
+    )
+
+
+# --- the corpus -------------------------------------------------------------------------------------------------------
+
+
+def corpus(manifest: Mapping[str, Any]) -> list[Table]:
+    """All that the manifest tells: what came in, what `prepare` dropped and why, lengths, the tokenizer.
+
+    Manifests of different sources hold different facts, so what is not known here by name is listed as it stands.
+    """
+    tables = []
+    train = manifest.get("train")
+    if isinstance(train, Mapping) and isinstance(train.get("steps"), list):
+        rows = [("as it came", "–", integer(train.get("raw")))]
+        for step in train["steps"]:
+            rows.append((step["reason"].replace("_", " "), integer(step["dropped"]), integer(step["left"])))
+        tables.append(
+            Table("prepare", "Training pairs at each step of `prepare`", ("step", "dropped", "left"), tuple(rows))
+        )
+    words = manifest.get("words")
+    if isinstance(words, Mapping):
+        tables.append(_lengths(words, manifest.get("pairs", {})))
+    if shares := _constructions(manifest):
+        tables.append(shares)
+    raw, tokenizer = dict(manifest.get("raw") or {}), dict(manifest.get("tokenizer") or {})
+    for name, title, facts in (("source", "Where it came from", raw), ("tokenizer", "Tokenizer", tokenizer)):
+        if rows := tuple(_facts(facts)):
+            tables.append(Table(name, title, ("fact", "value"), rows))
+    known = ("train", "words", "raw", "tokenizer", "files")
+    rest = {key: value for key, value in manifest.items() if key not in known}
+    if rows := tuple(_facts(rest)):
+        tables.append(Table("prepared", "Prepared text", ("fact", "value"), rows))
+    return tables
+
+
+def _lengths(words: Mapping[str, Any], pairs: Mapping[str, Any]) -> Table:
+    rows = []
+    for split, sides in words.items():
+        for side, facts in sides.items():
+            numbers = [integer(facts.get(key)) for key in ("median", "p90", "p99", "max")]
+            rows.append((f"{split} {side}", integer(pairs.get(split)), decimal(facts.get("mean")), *numbers))
+    columns = ("text", "sentences", "mean", "median", "90 % up to", "99 % up to", "longest")
+    return Table("lengths", "Words a sentence", columns, tuple(rows))
+
+
+def _constructions(manifest: Mapping[str, Any]) -> Table | None:
+    """Of a generated corpus: the share of sentences that each construction is in."""
+    splits = (manifest.get("raw") or {}).get("splits")
+    found = {name: facts.get("constructions") for name, facts in splits.items()} if isinstance(splits, Mapping) else {}
+    found = {name: shares for name, shares in found.items() if shares}
+    if not found:
+        return None
+    names = dict.fromkeys(name for shares in found.values() for name in shares)
+    rows = [(name, *(share(shares.get(name, 0.0)) for shares in found.values())) for name in names]
+    return Table("constructions", "Sentences with each construction", ("construction", *found), tuple(rows))
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for key, value in flatten(dict(facts)):
+        # Lists of files and counts of each single length are for machines; they stand in corpus.json.
+        listed = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+        if listed or ".constructions." in key or key.rsplit(".", 1)[-1].isdigit():
+            continue
+        yield key.replace("_", " ").replace(".", " · "), told(value)
+
+
+# --- provenance -------------------------------------------------------------------------------------------------------
+
+
+def _untold(key: str) -> bool:
+    """What the columns' names say already; and bare times, which say nothing without the machine's load: the ratio of
+    speeds is in the table of the comparison."""
+    return key.startswith("cell.") or any(part in ("seconds", "second") for part in re.split(r"[._]", key))
+
+
+def provenance(results: Results) -> list[Table]:
+    """What all cells share, and what differs from cell to cell, of everything that `run.json` records."""
+    facts = [result.facts for result in results.cells]
+    keys = [key for key in dict.fromkeys(key for fact in facts for key in fact) if not _untold(key)]
+    shown = {key: [told(fact.get(key)) for fact in facts] for key in keys}
+    common = [(key, texts[0]) for key, texts in shown.items() if len(set(texts)) == 1 and texts[0] != "–"]
+    differing = [key for key, texts in shown.items() if len(set(texts)) > 1]
+    tables = []
+    if common:
+        tables.append(Table("shared", "The same for every cell", ("fact", "value"), tuple(common)))
+    if differing:
+        tables.append(
+            Table(
+                "differing",
+                "What differs from cell to cell",
+                ("fact", *(result.cell.name for result in results.cells)),
+                tuple((key, *(_brief(text) for text in shown[key])) for key in differing),
+                note="Long values are cut here; they stand whole in cells/<cell>/run.json.",
+            )
+        )
+    return tables
+
+
+def told(value: Any) -> str:
+    """A recorded value as text."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(told(item) for item in value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 24 else text[:12] + "…"

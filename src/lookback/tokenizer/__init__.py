@@ -1,0 +1,20 @@
+"""Text to ids and back, by SentencePiece or by a list of words for each language; and the encoded corpus."""
+
+from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, read_lines
+from lookback.tokenizer.encode import tokenize
+from lookback.tokenizer.files import FILE_NAMES, load_tokenizer, tokenizer_file
+
+__all__ = [
+    "BOS",
+    "EOS",
+    "FILE_NAMES",
+    "PAD",
+    "SIDES",
+    "UNK",
+    "Side",
+    "Tokenizer",
+    "load_tokenizer",
+    "read_lines",
+    "tokenize",
+    "tokenizer_file",
+]

@@ -1,0 +1,56 @@
+"""What every tokenizer offers, so that batching, training, search and translation need not know which one it is.
+
+A piece is a unit of the vocabulary: a part of a word with SentencePiece, a Moses token with words. Ids 0 to 3 are the
+same for all tokenizers, in both languages.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+Side = Literal["source", "target"]
+SIDES: tuple[Side, Side] = ("source", "target")
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+"""Padding, unknown, begin and end of sentence."""
+
+BLOCK_LINES = 20_000
+"""Text is tokenized in blocks of so many lines."""
+
+
+class Tokenizer(ABC):
+    """Text to ids and back. It loads from its one file, see `lookback.tokenizer.load_tokenizer`."""
+
+    source_vocabulary: int
+    """Ids of the source are below this."""
+    target_vocabulary: int
+    fingerprint: str
+    """SHA-256 of its file."""
+
+    @abstractmethod
+    def encode(self, lines: Sequence[str], side: Side) -> list[list[int]]:
+        """The ids of each line, after the Unicode normalisation that train was given; no begin or end mark."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Detokenised text of the target, one line; UNK reads "⁇"."""
+
+    @abstractmethod
+    def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
+        """What each id stands for, special ids included."""
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, split at "\\n" only: Unicode line separators are part of a sentence."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield line.removesuffix("\n")
+
+
+def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The lines in lists of `BLOCK_LINES`."""
+    lines = iter(lines)
+    while block := list(islice(lines, BLOCK_LINES)):
+        yield block

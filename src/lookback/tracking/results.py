@@ -1,0 +1,194 @@
+"""What evaluation and report put into MLflow beside their files."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookback.scoring import Row, overall
+from lookback.tracking.run import Run, Status, flatten, stored_run
+from lookback.tracking.store import Connection, open_experiment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
+
+PATIENCE = 20.0
+"""Seconds for one file to get to a server; nobody's training waits here."""
+
+SCORES = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+SERIES = ("bleu", "chrf", "reference_loss")
+"""Scores that are also logged against length."""
+
+TRAINING_RUN_TAG = "lookback.training_run"
+
+
+def log_evaluation(
+    uri: str, experiment: str, cell: str, run_id: str | None, rows: Sequence[Row], output: Path
+) -> str | None:
+    """Add a cell's scores, its translations and pictures of them to the run of its training.
+
+    BLEU against length is the metric `bleu_by_length` with the length as its step. Where the store does not have the
+    run (a fresh clone, results from DVC's cache), or the run holds other scores (evaluated with other buckets), there
+    is a run beside it with the same name, tagged with the training's id.
+
+    Args:
+        uri: of the store.
+        experiment: the experiment's name.
+        cell: the cell's name.
+        run_id: of the training's run, if it is known.
+        rows: of `rows_by_length`, of one system.
+        output: the cell's folder with results; all files in it go along, `examples.json` also as text and pictures.
+
+    Returns:
+        The id of the run that the scores are in, or None if the store failed.
+    """
+    with EvaluationRun(uri, experiment, cell, run_id, rows, output) as run:
+        for (name, step), value in run.scores.items():
+            run.log_metrics({name: value}, step)
+        run.flush()
+        if run.failure:
+            return None
+        for file in sorted(output.iterdir()):
+            run.log_artifact(file, "results")
+        run.log_figure(picture_of_length(rows), "pictures/bleu_by_length.png")
+        examples = _read_json(output / "examples.json") or []
+        run.log_text("\n".join(_as_text(example) for example in examples), "translations.txt")
+        for name, figure in _pictures_of_alignments(cell, examples):
+            run.log_figure(figure, f"pictures/{name}")
+        return run.run_id
+
+
+def log_report(uri: str, experiment: str, folder: Path) -> None:
+    """Put the report of an experiment, its tables and its figures into the experiment's report run."""
+    connection = Connection(uri, f"the report of {experiment}", PATIENCE)
+    opened = connection.ask(lambda client: open_experiment(client, uri, experiment))
+    if opened is None:
+        return
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        below = file.relative_to(folder).parent
+        if below.parts[:1] != ("cells",):  # these are with the runs of the cells
+            where = below.as_posix() if below.parts else None
+            connection.ask(lambda client, file=file, where=where: client.log_artifact(opened[1], str(file), where))
+
+
+class EvaluationRun(Run):
+    """The run of a training if it has no other scores; or else one beside it."""
+
+    def __init__(
+        self, uri: str, experiment: str, cell: str, run_id: str | None, rows: Sequence[Row], output: Path
+    ) -> None:
+        total = overall(rows)
+        tags = {"bleu_signature": total["signature"], "chrf_signature": total["chrf_signature"]}
+        super().__init__(uri, experiment, cell, tags=tags, run_id=run_id, server_patience=PATIENCE)
+        self.scores = scores(rows)
+        self._training_run = run_id or "unknown"
+        self._cell = (_read_json(output / "run.json") or {}).get("cell", {})
+        self._there: set[tuple[str, int]] = set()
+        self._is_training_run = False
+
+    def find(self, client: "MlflowClient", experiment_id: str) -> "StoredRun | None":
+        beside = f"tags.`{TRAINING_RUN_TAG}` = '{self._training_run}' and tags.`lookback.cell` = '{self.name}'"
+        for run in [stored_run(client, self._run_id), *client.search_runs([experiment_id], beside)]:
+            if run is None:
+                continue
+            there = {
+                (key, metric.step): metric.value
+                for key in {key for key, _ in self.scores} & run.data.metrics.keys()
+                for metric in client.get_metric_history(run.info.run_id, key)
+            }
+            if all(math.isclose(self.scores.get(point, math.nan), value) for point, value in there.items()):
+                self._there = set(there)
+                self._is_training_run = run.info.run_id == self._training_run
+                return run
+        self._params = flatten({"cell": self._cell})
+        return None
+
+    def tags_of_new(self) -> dict[str, str]:
+        note = "Scores without the training: its run is not in this store, or holds other scores."
+        return super().tags_of_new() | {TRAINING_RUN_TAG: self._training_run, "mlflow.note.content": note}
+
+    def is_new(self, key: str, step: int) -> bool:
+        return (key, step) not in self._there
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """Leaves begin, end and status of a training's run as they are: they tell how long the training took."""
+        self.flush()
+        if not self._is_training_run:
+            super().finish(status)
+
+
+def scores(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
+    """The metrics of one system's rows: by name and step, which is 0 for the scores of all sentences."""
+    total = overall(rows)
+    found = {(f"{total['test_set']}/{name}", 0): total[name] for name in SCORES}
+    for row in _buckets(rows):
+        found |= {(f"{name}_by_length", _length(row, rows)): row[name] for name in SERIES}
+    return {point: value for point, value in found.items() if value is not None}
+
+
+def _buckets(rows: Sequence[Row]) -> list[Row]:
+    """The rows of one bucket each that has sentences, not the one of all lengths."""
+    return [row for row in rows if row["n"] and row["bucket_low"] is not None]
+
+
+def _length(row: Row, rows: Sequence[Row]) -> int:
+    """The upper bound of a bucket; for an open one, what it were if it was as wide as the bucket before it."""
+    if row["bucket_high"] is not None:
+        return row["bucket_high"]
+    before = [other for other in rows if other["bucket_high"] == row["bucket_low"] - 1]
+    width = before[0]["bucket_high"] - before[0]["bucket_low"] + 1 if before else 1
+    return row["bucket_low"] + width - 1
+
+
+def picture_of_length(rows: Sequence[Row]) -> "Figure":
+    """BLEU against length, with intervals, of one system: what the report shows for all systems together."""
+    from matplotlib.figure import Figure
+
+    shown = _buckets(rows)
+    bleu = [row["bleu"] for row in shown]
+    below = [row["bleu"] - row["bleu_low"] if row["bleu_low"] is not None else 0.0 for row in shown]
+    above = [row["bleu_high"] - row["bleu"] if row["bleu_high"] is not None else 0.0 for row in shown]
+    names = [
+        f"{row['bucket_low']}+" if row["bucket_high"] is None else f"{row['bucket_low']}\N{EN DASH}{row['bucket_high']}"
+        for row in shown
+    ]
+    figure = Figure(figsize=(6.0, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.errorbar(range(len(shown)), bleu, yerr=[below, above], marker="o", capsize=3)
+    axes.set_xticks(range(len(shown)), [f"{name}\nn={row['n']}" for name, row in zip(names, shown, strict=True)])
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(str(overall(rows)["bucket_by"]).replace("_", " "))
+    axes.set_ylabel("BLEU")
+    axes.set_title(overall(rows)["system"])
+    return figure
+
+
+def _pictures_of_alignments(cell: str, examples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "Figure"]]:
+    """A picture for each of the chosen sentences that was translated with an alignment."""
+    import numpy as np
+
+    from lookback.report.figures import Alignment, alignments
+
+    for number, example in enumerate(example for example in examples if example["showcase"]):
+        found = example["alignment"]
+        if found and found["weights"]:
+            weights = np.array(found["weights"])
+            item = Alignment(cell, found["source_pieces"], found["target_pieces"], weights)
+            yield f"alignment-{number + 1}.png", alignments([item], 7.0)
+
+
+def _as_text(example: Mapping[str, Any]) -> str:
+    went_wrong = f" ({', '.join(example['tags'])})" if example.get("tags") else ""
+    return (
+        f"{example['source_words']} words{went_wrong}\n"
+        f"  source       {example['source']}\n"
+        f"  reference    {example['reference'] or 'none'}\n"
+        f"  translation  {example['hypothesis']}\n"
+    )
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

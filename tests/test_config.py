@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import pytest
+
+from lookback import config
+from lookback.config import SentencePiece, Words, load_experiment, load_params
+from lookback.errors import LookbackError
+
+ROOT = Path(__file__).parent.parent
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_loads(name: str) -> None:
+    experiment = load_experiment(name, ROOT)
+    assert experiment.cells
+    assert len({cell.name for cell in experiment.cells}) == len(experiment.cells)
+
+
+def test_params_load() -> None:
+    assert load_params(ROOT).report.formats
+
+
+def test_a_misspelt_section_of_params_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("reprot: {dpi: 300}\n")
+    with pytest.raises(LookbackError, match=r"params\.yaml: reprot: unknown key"):
+        load_params(tmp_path)
+
+
+def test_seed_2_of_the_demo_differs_in_nothing_but_its_seed() -> None:
+    one, two = load_experiment("demo", ROOT), load_experiment("demo-seed2", ROOT)
+    assert (one.grid.seeds, two.grid.seeds) == ((1,), (2,))
+    as_one = two.model_copy(update={"name": one.name, "title": one.title, "grid": one.grid})
+    assert as_one == one
+
+
+PIECES = "  vocabulary_size: 2000\n  model_type: bpe\n  max_training_pairs: 1000000\n"
+"""The demo's tokenizer."""
+
+
+@pytest.fixture
+def edited(tmp_path: Path):
+    """A function that loads the demo's configuration after replacing one piece of its text."""
+
+    def load(old: str, new: str):
+        text = (ROOT / "conf/demo.yaml").read_text()
+        assert old in text
+        (tmp_path / "conf").mkdir()
+        (tmp_path / "conf/demo.yaml").write_text(text.replace(old, new, 1))
+        return load_experiment("demo", tmp_path)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("  beam: 4", "  beem: 4", ["conf/demo.yaml", "translate.beem", "unknown key"]),
+        ("  beam: 4", "  beam: 0", ["translate.beam", "greater than or equal to 1", "0"]),
+        ("hidden: 224", "hidden: wide", ["models.rnn_encoder_decoder.hidden", "valid integer", "wide"]),
+        ("heads: 4", "heads: 3", ["models.transformer", "heads (3) must divide d_model (128)"]),
+        ("models: [rnn_encoder_decoder,", "models: [rnn,", ["grid.models", "'rnn'", "bahdanau, transformer"]),
+        ("evaluate:", "evaluation:", ["evaluation", "unknown key"]),
+        ("[30, 60]", "[30, 30]", ["grid", "max_train_words [30, 30] names one twice"]),
+        ("target_language: de", "target_language: fr", ["English and German"]),
+        ("[10, 20, 30,", "[10, 30, 20,", ["evaluate", "must rise"]),
+        ("kind: fragment", "kind: fragments", ["corpus", "fragment", "hub", "files"]),
+        ("\ncorpus:", "\ncorpus: [", ["conf/demo.yaml", "line", "not valid YAML"]),
+        ("seeds: [1]", "seeds: []", ["grid.seeds", "at least 1 item"]),
+        ("  vocabulary_size: 2000", "  vocabulary_size: 70000", ["tokenize.vocabulary_size", "65535", "70000"]),
+        ("  model_type: bpe", "  model_typo: bpe", ["tokenize.model_typo", "unknown key"]),
+        ("  model_type: bpe", "  kind: words", ["tokenize.max_training_pairs", "unknown key"]),
+        ("  model_type: bpe", "  kind: letters", ["tokenize", "sentencepiece", "words"]),
+        (PIECES, "  kind: words\n  vocabulary_size: 70000\n", ["tokenize.vocabulary_size", "65535", "70000"]),
+        (PIECES, "  kind: words\n", ["models.transformer", "needs tokenize.kind sentencepiece", "grid.models"]),
+    ],
+)
+def test_an_error_is_one_line_that_names_file_key_and_what_is_allowed(edited, old, new, told) -> None:
+    with pytest.raises(LookbackError) as caught:
+        edited(old, new)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in told:
+        assert part in message
+
+
+def test_a_number_with_an_exponent_is_a_number(edited) -> None:
+    old = "confidence: 0.95"
+    assert edited(old, "confidence: 9e-1").evaluate.confidence == pytest.approx(0.9)
+
+
+def test_the_tokenizer_is_sentencepiece_unless_another_kind_is_named(tmp_path: Path) -> None:
+    assert isinstance(load_experiment("demo", ROOT).tokenize, SentencePiece)
+    text = (ROOT / "conf/demo.yaml").read_text()
+    text = text.replace(PIECES, "  kind: words\n").replace(
+        "models: [rnn_encoder_decoder, bahdanau, transformer]", "models: [bahdanau]"
+    )
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/demo.yaml").write_text(text)
+    # The settings of a transformer may stay, as long as the grid does not name it.
+    assert load_experiment("demo", tmp_path).tokenize == Words(kind="words", vocabulary_size=30_004)
+
+
+def test_an_unknown_experiment_lists_the_known() -> None:
+    with pytest.raises(LookbackError, match="demo"):
+        load_experiment("nonesuch", ROOT)
+
+
+def test_an_unknown_cell_lists_the_cells() -> None:
+    with pytest.raises(LookbackError, match="bahdanau-60-s1"):
+        load_experiment("demo", ROOT).cell("bahdanau-61-s1")
+
+
+# --- what a cell is trained with --------------------------------------------------------------------------------------
+
+
+def test_a_model_may_have_its_own_budget_smoothing_and_average() -> None:
+    experiment = load_experiment("wmt14-en-de-table3", ROOT)
+    base, big, rough = (
+        experiment.training(experiment.cell(f"{name}-250-s1")) for name in ("base", "big", "d_smoothing_0")
+    )
+    assert (base.updates, base.label_smoothing, base.average_checkpoints) == (100_000, 0.1, 0)
+    assert (big.updates, rough.updates) == (300_000, 100_000)
+    assert rough.label_smoothing == 0.0
+    averaged = load_experiment("wmt14-en-de-vaswani", ROOT)
+    counts = [averaged.training(cell).average_checkpoints for cell in averaged.cells]
+    assert counts == [5, 20]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_scales_down_with_nothing_else_changed(path: Path) -> None:
+    experiment = load_experiment(path.stem, ROOT)
+    small = experiment.model_copy(update={"train": experiment.train.model_copy(update={"scale_down": 8})})
+    for cell in experiment.cells:
+        given, scaled = (of.model(cell) for of in (experiment, small))
+        changed = {key for key in type(given).model_fields if getattr(given, key) != getattr(scaled, key)}
+        assert changed <= {*given.widths, "d_model", "heads", "optimiser"}
+        assert type(scaled).model_validate(scaled.model_dump()) == scaled
+        widths = {getattr(scaled, name) / getattr(given, name) for name in given.widths if getattr(given, name)}
+        assert all(0.05 < ratio < 0.2 for ratio in widths)
+        rates = (
+            given.optimiser.model_dump(exclude={"learning_rate"}),
+            scaled.optimiser.model_dump(exclude={"learning_rate"}),
+        )
+        assert rates[0] == rates[1]
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        ({"target_tokens": 10, "updates": 10, "batch_sentences": 8}, "give either target_tokens or updates"),
+        ({"batch_sentences": 8}, "give either target_tokens or updates"),
+        ({"updates": 10}, "give either batch_target_tokens or batch_sentences"),
+    ],
+)
+def test_a_budget_and_a_size_of_batches_are_given_once(train: dict[str, int], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        config.Train.model_validate(train)

@@ -1,0 +1,69 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lookback.config import Cell, Evaluate
+from lookback.errors import LookbackError
+from lookback.evaluation import evaluate
+
+CELL = Cell(experiment="demo", model="bahdanau", max_train_words=60, seed=1)
+TRANSLATION = {"text": "die Katze schlief gut .", "pieces": 5, "score": -0.1, "cut_off": True}
+ALIGNMENT = {"source_pieces": ["the", "</s>"], "target_pieces": ["die", "</s>"], "weights": [[0.9, 0.1], [0.2, 0.8]]}
+INPUTS: dict[str, Any] = {
+    "sources": ["the cat slept well .", "a dog sat on the mat ."],
+    "references": ["die Katze schlief gut .", "ein Hund saß auf der Matte ."],
+    "source_words": [5, 7],
+    "hypotheses": ["die Katze schlief gut .", "ein Hund saß ."],
+    "search": {"cut_off": [0, 1], "reference_nats": [2.0, 6.0], "reference_pieces": [6, 8]},
+    "examples": [
+        {"index": 0, "translation": TRANSLATION, "alignment": ALIGNMENT},
+        {"source": "the mat .", "translation": TRANSLATION, "alignment": None},
+    ],
+    "training": {
+        "history": [
+            {"step": 1, "target_tokens": 9, "train_loss": 2.0, "valid_loss": 1.5, "learning_rate": 0.1, "more": 0}
+        ],
+        "valid_loss": 1.5,
+        "parameters": 10,
+        "target_tokens": 9,
+        "provenance": {"git_commit": "abc"},
+    },
+}
+
+
+def test_what_is_written_can_be_followed_back(tmp_path: Path) -> None:
+    rows = evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["bleu"] == round(rows[-1]["bleu"], 2)
+    assert metrics["bleu_longest"] == round(rows[1]["bleu"], 2) < rows[0]["bleu"] == pytest.approx(100)
+    with (tmp_path / "by_length.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [(row["system"], row["bucket_low"], row["n"]) for row in table] == [
+        ("bahdanau-60", "1", "1"),
+        ("bahdanau-60", "6", "1"),
+        ("bahdanau-60", "", "2"),
+    ]
+    assert [float(row["reference_loss"]) for row in table] == pytest.approx([2 / 6, 6 / 8, 8 / 14], abs=1e-4)
+    assert (tmp_path / "curves.csv").read_text().splitlines()[1] == "1,9,2.0,1.5,0.1"
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["provenance"] == {"git_commit": "abc"}
+    assert run["cell"]["seed"] == 1
+    assert "history" not in run
+
+
+def test_examples_are_of_test_sentences_or_of_others(tmp_path: Path) -> None:
+    evaluate(CELL, Evaluate(resamples=10), **INPUTS, output=tmp_path)
+    tested, other = json.loads((tmp_path / "examples.json").read_text())
+    assert (tested["source"], tested["reference"]) == (INPUTS["sources"][0], INPUTS["references"][0])
+    assert tested["alignment"] == ALIGNMENT
+    assert (tested["showcase"], other["showcase"]) == (False, True)
+    assert (other["source_words"], other["reference"], other["tags"]) == (3, None, [])
+
+
+def test_a_missing_translation_is_an_error(tmp_path: Path) -> None:
+    inputs: dict[str, Any] = {**INPUTS, "hypotheses": ["die Katze"]}
+    with pytest.raises(LookbackError, match="1 lines, but the reference has 2"):
+        evaluate(CELL, Evaluate(), **inputs, output=tmp_path)

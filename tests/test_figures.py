@@ -1,0 +1,173 @@
+import io
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from PIL import Image
+
+from lookback import config
+from lookback.buckets import Bucket
+from lookback.errors import LookbackError
+from lookback.report import figures
+from lookback.report.results import Results, read
+from tests import fake_results
+
+ONE_MODEL = {"models": ["bahdanau"], "max_train_words": [60]}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    experiment = fake_results.experiment()
+    return read(experiment, fake_results.write_all(tmp_path_factory.mktemp("demo"), experiment))
+
+
+def draw(kind: str, results: Results, **settings):
+    report = config.Report(**settings)
+    with figures.styled(report):
+        figure = {"length": figures.length, "curves": figures.curves}[kind](results, report.width_inches)
+        return figures.save(figure, report.formats[0], report.dpi)
+
+
+@pytest.mark.parametrize("kind", ["length", "curves"])
+def test_svg_is_well_formed_and_the_same_bytes_each_time(kind, results):
+    first, second = draw(kind, results), draw(kind, results)
+    assert ElementTree.fromstring(first).tag.endswith("svg")
+    assert first == second
+    assert b"<dc:date>" not in first
+
+
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_other_formats_are_the_same_bytes_each_time(form, results):
+    assert draw("length", results, formats=(form,)) == draw("length", results, formats=(form,))
+
+
+def test_dpi_and_width_make_the_size(results):
+    image = Image.open(io.BytesIO(draw("length", results, formats=("png",), dpi=100, width_inches=6.0)))
+    assert image.width == 600
+
+
+def test_style_changes_the_figure_and_nothing_else(results):
+    before = dict(matplotlib.rcParams)
+    assert draw("length", results) != draw("length", results, style="ggplot")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_unknown_style_is_named_with_the_key():
+    with (
+        pytest.raises(LookbackError, match=r"params.yaml: report.style: .*'fancy'.*ggplot"),
+        figures.styled(config.Report(style="fancy")),
+    ):
+        pass
+
+
+def test_each_system_looks_different_in_colour_and_in_gray(results):
+    looks = figures.looks(results).values()
+    assert len({(look.color, str(look.dash)) for look in looks}) == len(results.systems)
+    assert len({(look.marker, str(look.dash), look.filled) for look in looks}) == len(results.systems)
+
+
+def test_every_system_is_named_in_wide_and_narrow_figures(results):
+    with figures.styled(config.Report()):
+        for width in (7.0, figures.NARROW_INCHES):
+            svg = figures.save(figures.length(results, width), "svg", 100, text_as_paths=False).decode()
+            for system in results.systems:
+                assert svg.count(f">{system.name}<") == 1
+
+
+@pytest.mark.parametrize(("width", "dpi"), [(7.0, 150), (figures.NARROW_INCHES, 72)])
+@pytest.mark.parametrize("lengths", [[30, 60], [20, 30, 50, 60, 80]])
+def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path):
+    grid = {"models": ["rnn_encoder_decoder", "bahdanau", "transformer"], "max_train_words": lengths}
+    experiment = fake_results.experiment(grid=grid)
+    results = read(experiment, fake_results.write_all(tmp_path, experiment))
+    with figures.styled(config.Report()):
+        figure = figures.length(results, width)
+        figure.set_dpi(dpi)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        axes = figure.axes[0]
+        texts = [*axes.texts, *axes.get_xticklabels(), *(text for one in figure.legends for text in one.get_texts())]
+        texts += [axes.xaxis.label, axes.yaxis.label]
+        named = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
+        boxes = [(text, box) for text, box in named if text]
+    overlapping = [
+        (a, b) for i, (a, one) in enumerate(boxes) for b, two in boxes[:i] if one.padded(-1).overlaps(two.padded(-1))
+    ]
+    assert overlapping == []
+    outside = [text for text, box in boxes if box.x0 < -1 or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1]
+    assert outside == [], "cut off at the edge of the figure"
+
+
+@pytest.mark.parametrize(
+    ("words", "position"),
+    [(30, 2.5), (60, 5.5), (10, 0.5), (45, 4.0), (70, 6.0)],
+    ids=["between two buckets", "at the end", "first", "within a bucket", "in the open bucket"],
+)
+def test_training_length_is_marked_where_it_lies_on_the_axis(words, position):
+    buckets = (*(Bucket(low, low + 9) for low in range(1, 60, 10)), Bucket(61, None))
+    assert figures._position(words, buckets) == pytest.approx(position)
+
+
+def test_training_length_beyond_every_sentence_has_no_mark():
+    assert figures._position(200, (Bucket(1, 10), Bucket(11, 20))) is None
+
+
+def test_labels_are_spread_and_keep_their_order():
+    placed = figures.spread([0.9, 0.1, 0.11, 0.12, 0.5], gap=0.06)
+    ordered = sorted(placed)
+    assert all(b - a >= 0.06 - 1e-9 for a, b in pairwise(ordered))
+    assert np.argsort(placed).tolist() == [1, 2, 3, 4, 0]
+    assert placed[0] == pytest.approx(0.9)
+    assert placed[4] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": (200, 200, 0, 200, 0, 0, 0)},
+        {"n": (3, 1, 200, 60, 40, 12, 1)},
+        {"bleu": (0.1,) * 7},
+    ],
+    ids=["empty buckets", "few sentences", "hardly any score"],
+)
+def test_sparse_and_empty_results_are_drawn(changes, tmp_path):
+    experiment = fake_results.experiment(grid=ONE_MODEL)
+    results = read(experiment, fake_results.write_all(tmp_path, experiment, **changes))
+    assert draw("length", results)
+    assert draw("curves", results)
+
+
+def test_a_column_without_intervals_is_drawn(results):
+    with figures.styled(config.Report()):
+        figure = figures.length(results, 7.0, "reference_loss", "loss", None)
+    assert figure.axes[0].get_ylim()[0] == 0
+
+
+def test_alignment_shows_each_weight_in_its_cell():
+    weights = np.array([[0.9, 0.1, 0.0], [0.0, 0.25, 0.75]])
+    item = figures.Alignment("bahdanau-60", ["a", "b", "</s>"], ["x", "</s>"], weights)
+    with figures.styled(config.Report()):
+        figure = figures.alignments([item, item], 7.0)
+        svg = figures.save(figure, "svg", 100, text_as_paths=False).decode()
+    (cells,) = (one for one in figure.axes[0].collections if isinstance(one, PolyCollection))
+    shades = {tuple(path.get_extents().get_points().mean(0)): color[0] for path, color in _pairs(cells)}
+    assert shades == pytest.approx({(0, 0): 0.1, (1, 0): 0.9, (1, 1): 0.75, (2, 1): 0.25})
+    assert Counter(svg.split(">"))["bahdanau-60</text"] == 2
+
+
+def _pairs(collection):
+    return zip(collection.get_paths(), collection.get_facecolors(), strict=True)
+
+
+def test_pieces_are_not_read_as_formulas():
+    item = figures.Alignment("b-1", ["$x", "y$", "<b>"], ["&amp;"], np.array([[0.2, 0.3, 0.5]]))
+    with figures.styled(config.Report()):
+        svg = figures.save(figures.alignments([item], 4.0), "svg", 100, text_as_paths=False).decode()
+    assert ">$x<" in svg
+    assert "&lt;b&gt;" in svg
+    assert "<b>" not in svg

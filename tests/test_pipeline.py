@@ -1,0 +1,243 @@
+"""The pipeline run whole, in a scratch repository, on tiny parameters; and what a clone of it can do."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
+TRACKED = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """What a command prints, both streams; fails on another exit status."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment |= {"OMP_NUM_THREADS": "1", "PATH": path}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str, status: int = 0) -> str:
+    return run(folder, PYTHON, "-m", "dvc", *arguments, status=status)
+
+
+def edit(path: Path, *keys: str, value) -> None:
+    yaml = YAML()
+    data = yaml.load(path.read_text())
+    *outer, last = keys
+    inner = data
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    with path.open("w") as file:
+        yaml.dump(data, file)
+
+
+def stale(folder: Path) -> set[str]:
+    """The stages that `dvc repro` would run, as far as DVC can tell before it runs any."""
+    return set(json.loads(dvc(folder, "status", "--json")))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the project's files and one experiment, `tiny`: the demo scaled down, run to its end."""
+    folder = tmp_path_factory.mktemp("project")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith("reports/") and name not in ("dvc.lock", "cells.yaml"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    tiny = folder / "conf/tiny.yaml"
+    shutil.copy(folder / "conf/demo.yaml", tiny)
+    edit(tiny, "corpus", "train", value=1000)
+    edit(tiny, "corpus", "valid", value=30)
+    edit(tiny, "corpus", "test_per_ten_words", value=5)
+    edit(tiny, "tokenize", "vocabulary_size", value=400)
+    edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer"])
+    edit(tiny, "grid", "max_train_words", value=[30])
+    edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
+    edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
+    edit(tiny, "train", "target_tokens", value=3000)
+    edit(tiny, "train", "batch_target_tokens", value=500)
+    edit(tiny, "train", "valid_interval_steps", value=3)
+    edit(tiny, "translate", "beam", value=1)
+    edit(tiny, "translate", "max_length_factor", value=0.5)
+    edit(tiny, "evaluate", "resamples", value=20)
+    for command in (["init", "-q", "-b", "main"], ["config", "user.name", "t"], ["config", "user.email", "t@t"]):
+        run(folder, "git", *command)
+    run(folder, PYTHON, "-m", "pipeline.choose", "tiny")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "before")
+    run(folder, PYTHON, "-m", "pipeline.repro", "--jobs", "2")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "after")
+    return folder
+
+
+@pytest.fixture
+def kept(project: Path):
+    """The project, put back afterwards to how it was."""
+    yield project
+    run(project, "git", "reset", "-q", "--hard", "HEAD")
+    run(project, "git", "clean", "-fdq")
+
+
+@pytest.fixture
+def clone(project: Path, tmp_path: Path) -> Path:
+    run(tmp_path, "git", "clone", "-q", str(project), "clone")
+    return tmp_path / "clone"
+
+
+def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
+    for cell in ("rnn_encoder_decoder-30-s1", "transformer-30-s1"):
+        for name in TRACKED:
+            assert (project / "reports/tiny/cells" / cell / name).stat().st_size
+        assert (project / "models/tiny" / cell / "weights.safetensors").exists()
+    with (project / "reports/tiny/by_length.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["model"] for row in rows} == {"rnn_encoder_decoder", "transformer"}
+    # 5 sentences in each ten words, and the row over all lengths
+    assert [row["n"] for row in rows[:7]] == ["5"] * 6 + ["30"]
+    assert (project / "reports/tiny/report.html").exists()
+    assert list((project / "reports/tiny/figures").glob("*.svg"))
+    assert stale(project) == set()
+    assert "Running stage" not in dvc(project, "repro")
+
+
+def test_models_saw_the_same_batches(project: Path) -> None:
+    runs = [json.loads(path.read_text()) for path in sorted((project / "reports/tiny/cells").glob("*/run.json"))]
+    assert len({run["batches_fingerprint"] for run in runs}) == 1
+    assert len({run["target_tokens"] for run in runs}) == 1
+
+
+def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
+    edit(kept / "conf/tiny.yaml", "models", "transformer", "d_ff", value=32)
+    assert stale(kept) == {"train@tiny-transformer-30-s1", "report@tiny"}
+
+
+def test_bucket_edges_decode_nothing(kept: Path) -> None:
+    edit(kept / "conf/tiny.yaml", "evaluate", "bucket_edges", value=[20, 40])
+    evaluations = {f"evaluate@tiny-{model}-30-s1" for model in ("transformer", "rnn_encoder_decoder")}
+    assert stale(kept) == {*evaluations, "report@tiny"}
+    printed = dvc(kept, "repro")
+    assert "Running stage 'evaluate" in printed
+    assert "Running stage 'tr" not in printed
+
+
+def test_a_figures_style_only_draws(kept: Path) -> None:
+    edit(kept / "params.yaml", "report", "dpi", value=60)
+    assert stale(kept) == {"report@tiny"}
+
+
+def test_dvc_shows_metrics_plots_and_graph(project: Path, tmp_path: Path) -> None:
+    assert "bleu" in dvc(project, "metrics", "show")
+    assert "train@tiny-transformer-30-s1" in dvc(project, "dag")
+    assert "index.html" in dvc(project, "plots", "show", "-o", str(tmp_path))
+    assert "transformer-30" in (tmp_path / "index.html").read_text()
+
+
+def test_a_clone_rewrites_every_figure_and_report_byte_for_byte(clone: Path) -> None:
+    shutil.rmtree(clone / "reports/tiny/figures")
+    (clone / "reports/tiny/report.md").unlink()
+    run(clone, PYTHON, "-m", "pipeline.report", "--all")
+    assert run(clone, "git", "status", "--porcelain") == ""
+
+
+def test_in_a_clone_a_missing_cell_is_named_and_nothing_is_overwritten(clone: Path) -> None:
+    shutil.rmtree(clone / "reports/tiny/cells/transformer-30-s1")
+    before = (clone / "reports/tiny/by_length.csv").read_bytes()
+    printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
+    assert "transformer-30-s1" in printed
+    assert "Traceback" not in printed
+    assert (clone / "reports/tiny/by_length.csv").read_bytes() == before
+
+
+def test_in_a_clone_a_cell_taken_out_of_the_grid_leaves_the_report(clone: Path) -> None:
+    edit(clone / "conf/tiny.yaml", "grid", "models", value=["transformer"])
+    run(clone, PYTHON, "-m", "pipeline.report", "--all")
+    for name in ("by_length.csv", "report.md"):
+        text = (clone / "reports/tiny" / name).read_text()
+        assert "transformer-30" in text
+        assert "rnn_encoder_decoder-30" not in text
+
+
+def test_a_grid_that_cells_yaml_does_not_know_is_told(kept: Path) -> None:
+    edit(kept / "conf/tiny.yaml", "grid", "models", value=["transformer"])
+    printed = run(kept, PYTHON, "-m", "pipeline.repro", status=1)
+    assert "python -m pipeline.choose tiny" in printed
+
+
+def test_absent_text_is_told_before_anything_runs(kept: Path) -> None:
+    edit(kept / "conf/canada-laws.yaml", "corpus", "root", value="nowhere")
+    run(kept, PYTHON, "-m", "pipeline.choose", "tiny", "canada-laws")
+    printed = run(kept, PYTHON, "-m", "pipeline.repro", status=1)
+    assert printed.startswith("error: nowhere: no such folder; point corpus.root in conf/canada-laws.yaml")
+    assert len(printed.splitlines()) == 1
+
+
+def test_several_experiments_are_chosen_at_once_each_with_its_grid(kept: Path) -> None:
+    shutil.copy(kept / "conf/tiny.yaml", kept / "conf/other.yaml")
+    edit(kept / "conf/other.yaml", "grid", "max_train_words", value=[20, 40])
+    run(kept, PYTHON, "-m", "pipeline.choose", "tiny", "other")
+    stages = dvc(kept, "stage", "list", "--name-only").split()
+    assert {"train@tiny-transformer-30-s1", "train@other-transformer-20-s1", "report@other"} <= set(stages)
+    assert "train@other-transformer-30-s1" not in stages
+    assert not [name for name in stale(kept) if "tiny" in name]
+
+
+def test_one_incomplete_experiment_does_not_keep_the_others_from_being_drawn(clone: Path) -> None:
+    (clone / "reports/demo").mkdir(parents=True)
+    (clone / "reports/tiny/report.md").unlink()
+    printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
+    assert "reports/demo" in printed
+    assert (clone / "reports/tiny/report.md").exists()
+
+
+def test_fast_dev_run_writes_nothing(kept: Path) -> None:
+    command = ("-m", "pipeline.train", "--experiment", "tiny", "--cell", "transformer-30-s1", "--fast-dev-run")
+    before = (kept / "models/tiny/transformer-30-s1/weights.safetensors").stat().st_mtime_ns
+    run(kept, PYTHON, *command)
+    assert (kept / "models/tiny/transformer-30-s1/weights.safetensors").stat().st_mtime_ns == before
+    assert run(kept, "git", "status", "--porcelain") == ""
+
+
+def test_an_experiment_in_a_temporary_folder_logs_to_the_same_mlflow_store(kept: Path) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{kept}/mlflow.db")
+
+    def count() -> int:
+        return len(client.search_runs([e.experiment_id for e in client.search_experiments()]))
+
+    before = count()
+    dvc(kept, "exp", "run", "--temp", "-S", "conf/tiny.yaml:models.transformer.d_ff=24")
+    assert count() > before
+    assert "transformer" in dvc(kept, "exp", "show", "--csv")
+
+
+def test_a_stage_uses_the_library_beside_it(kept: Path) -> None:
+    with (kept / "src/lookback/report/page.py").open("a") as file:
+        file.write('\nprint("of this checkout")\n')
+    assert "of this checkout" in run(kept, PYTHON, "-m", "pipeline.report", "--experiment", "tiny")
+
+
+def test_bad_input_to_a_stage_is_one_line(kept: Path) -> None:
+    edit(kept / "conf/tiny.yaml", "train", "target_tokens", value=0)
+    printed = run(kept, PYTHON, "-m", "pipeline.train", "--experiment", "tiny", "--cell", "transformer-30-s1", status=1)
+    assert printed.startswith("error: conf/tiny.yaml: train.target_tokens:")
+    assert len(printed.splitlines()) == 1

@@ -1,0 +1,597 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from dvc_render.vega import VegaRenderer
+
+from lookback import config, report
+from lookback.buckets import Bucket
+from lookback.errors import LookbackError
+from lookback.report import claims, prose, sentences
+from lookback.report.claims import code
+from lookback.report.results import Results, Score, System, read
+from lookback.scoring import read_rows
+from tests import fake_results
+
+ONLY = {"models": ["bahdanau"], "max_train_words": [60]}
+FAST = config.Report(formats=("svg",))
+VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, in order, and whether they are closed properly."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """The report of the demo's grid with two seeds, in the formats of the default settings."""
+    experiment = fake_results.experiment()
+    folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "demo", experiment)
+    report.write(experiment, folder, config.Report())
+    return folder
+
+
+def results(folder: Path, experiment: config.Experiment | None = None, **changes) -> Results:
+    experiment = experiment or fake_results.experiment(grid=ONLY)
+    return read(experiment, fake_results.write_all(folder, experiment, **changes))
+
+
+@pytest.mark.parametrize("banned", [False, True])
+def test_it_is_said_when_the_search_writes_no_unknown_word(banned: bool, tmp_path: Path) -> None:
+    experiment = fake_results.experiment(grid=ONLY, translate={"ban_unknown": banned})
+    told = prose.measured(results(tmp_path, experiment))
+    assert ("the unknown word never written" in told) is banned
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_all_files_are_there(written):
+    figures = {path.name for path in (written / "figures").iterdir()}
+    names = ("length", "curves", "loss", "alignment-1", "alignment-2")
+    assert figures == {f"{name}.{form}" for name in names for form in ("svg", "png")}
+    assert (written / "report.md").read_text(encoding="utf-8").count("](figures/") == len(names)
+
+
+def test_table_of_all_cells_holds_the_rows_of_the_cells_in_grid_order(written):
+    cells = [read_rows(written / "cells" / cell.name / "by_length.csv") for cell in fake_results.experiment().cells]
+    assert read_rows(written / "by_length.csv") == [row for rows in cells for row in rows]
+
+
+def test_same_results_give_the_same_bytes(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    for name in ("one", "two"):
+        report.write(experiment, fake_results.write_all(tmp_path / name, experiment), FAST)
+    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_formats_are_those_asked_for(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment)
+    report.write(experiment, folder, config.Report(formats=("pdf",)))
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".pdf"}
+    assert "](figures/length.pdf)" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "<svg" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_figures_of_other_formats_and_sentences_leave(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment)
+    (folder / "figures").mkdir()
+    for name in ("alignment-9.svg", "length.png", "notes.txt"):
+        (folder / "figures" / name).write_text("old")
+    report.write(experiment, folder, FAST)
+    left = {path.name for path in (folder / "figures").iterdir()}
+    assert "notes.txt" in left, "not ours to delete"
+    assert not {"alignment-9.svg", "length.png"} & left
+
+
+# --- which results are read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json"])
+def test_missing_file_is_named_with_its_cell_and_command_and_nothing_is_written(name, tmp_path):
+    experiment = fake_results.experiment()
+    folder = fake_results.write_all(tmp_path, experiment)
+    (folder / "cells" / "bahdanau-30-s2" / name).unlink()
+    with pytest.raises(LookbackError) as error:
+        report.write(experiment, folder, FAST)
+    for part in (f"bahdanau-30-s2/{name}", "cell 'bahdanau-30-s2'", "`dvc repro evaluate@demo-bahdanau-30-s2`"):
+        assert part in str(error.value)
+    assert not (folder / "report.md").exists()
+    assert not (folder / "by_length.csv").exists()
+
+
+def test_missing_corpus_is_named(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment)
+    (folder / "corpus.json").unlink()
+    with pytest.raises(LookbackError, match=r"corpus.json: missing.*dvc repro tokenize@demo"):
+        report.write(experiment, folder, FAST)
+
+
+def test_cell_taken_out_of_the_grid_leaves_the_report(tmp_path):
+    both = fake_results.experiment(grid={"models": ["bahdanau", "transformer"], "max_train_words": [60]})
+    folder = fake_results.write_all(tmp_path, both)
+    report.write(both, folder, FAST)
+    assert "transformer-60" in (folder / "report.md").read_text(encoding="utf-8")
+    report.write(fake_results.experiment(grid=ONLY), folder, FAST)
+    for name in ("report.md", "report.html", "by_length.csv", "figures/length.svg"):
+        assert "transformer-60" not in (folder / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"run": {"test_fingerprint": "00" * 32}}, "test set"),
+        ({"row": {"test_set": "newstest"}}, "test set"),
+        ({"row": {"signature": "nrefs:1|tok:intl"}}, "BLEU signature.*tok:intl"),
+        ({"row": {"chrf_signature": "nrefs:1|nc:4"}}, "chrF signature.*nc:4"),
+        ({"edges": (5, 20, 30, 40, 50, 60)}, "buckets"),
+        ({"n": (200, 200, 200, 200, 200, 199, 0)}, "sentences a bucket"),
+    ],
+)
+def test_results_of_another_test_or_signature_are_refused_and_named(changes, what, tmp_path):
+    experiment = fake_results.experiment()
+    folder = fake_results.write_all(tmp_path, experiment)
+    fake_results.write_cell(folder, experiment.cell("transformer-30-s1"), **changes)
+    with pytest.raises(LookbackError, match=rf"(?s){what}") as error:
+        report.write(experiment, folder, FAST)
+    assert "'rnn_encoder_decoder-30-s1'" in str(error.value)
+    assert "'transformer-30-s1'" in str(error.value)
+
+
+def test_results_in_the_wrong_folder_are_refused(tmp_path):
+    experiment = fake_results.experiment()
+    folder = fake_results.write_all(tmp_path, experiment)
+    cells = folder / "cells"
+    shutil.copy(cells / "bahdanau-60-s1" / "by_length.csv", cells / "bahdanau-30-s1" / "by_length.csv")
+    with pytest.raises(LookbackError, match=r"bahdanau-30-s1/by_length.csv: line 2: .* demo bahdanau 60 1"):
+        read(experiment, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("run.json", "{", r"run.json: not valid JSON"),
+        ("examples.json", "{}", r"examples.json: holds no JSON list"),
+        ("curves.csv", "step,target_tokens\n1,2\n", r"curves.csv: line 1: no column 'train_loss'"),
+        ("curves.csv", "step,target_tokens,train_loss,valid_loss\n1,2,x,1\n", r"curves.csv: line 2: .*not a number"),
+    ],
+)
+def test_damaged_file_is_named(name, text, message, tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment)
+    (folder / "cells" / "bahdanau-60-s1" / name).write_text(text)
+    with pytest.raises(LookbackError, match=message):
+        read(experiment, folder)
+
+
+# --- claims follow the numbers ----------------------------------------------------------------------------------------
+
+FALLING = (80.0, 80.0, 75.0, 70.0, 60.0, 50.0)
+LEVEL = (80.0,) * 6
+
+
+def score(value: float, half: float = 1.0) -> Score:
+    return Score(value, value - half, value + half, 200, (value,))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        (score(50), score(60), "lower"),
+        (score(60), score(50), "higher"),
+        (score(50), score(51), "undecided"),
+        (score(50), score(52), "undecided"),
+        (score(50, 0.96), score(52, 1.0), "undecided"),
+        (score(50, 0.9), score(52, 1.0), "lower"),
+    ],
+    ids=["lower", "higher", "overlap", "touch", "touch as printed", "just apart"],
+)
+def test_a_difference_needs_intervals_that_do_not_meet(one, other, verdict):
+    assert claims.compare(one, other) == verdict
+
+
+def test_differences_can_be_checked_with_the_printed_numbers():
+    assert claims.difference(score(50.04), score(40.06)) == 9.9
+
+
+def test_capacity_claim_appears_and_disappears(tmp_path):
+    system = System("bahdanau", 60)
+    fell = claims.capacity(results(tmp_path / "a", bleu=FALLING), system)
+    level = claims.capacity(results(tmp_path / "b", bleu=LEVEL), system)
+    noisy = claims.capacity(results(tmp_path / "c", bleu=FALLING, half_width=20.0), system)
+    rose = claims.capacity(results(tmp_path / "d", bleu=FALLING[::-1]), system)
+    assert fell is not None
+    assert level is not None
+    assert noisy is not None
+    assert rose is not None
+    assert (fell.start, fell.end) == (Bucket(11, 20), Bucket(51, 60))
+    assert "it falls by" in claims.capacity_statement(fell)
+    for change in (level, noisy):
+        assert "no change with length is shown" in claims.capacity_statement(change)
+        assert "falls" not in claims.capacity_statement(change)
+    assert "it rises by" in claims.capacity_statement(rose)
+
+
+def test_headline_follows_the_numbers(tmp_path):
+    assert re.search(r"`bahdanau` loses \d+\.\d BLEU", claims.headline(results(tmp_path / "a", bleu=FALLING)))
+    level = claims.headline(results(tmp_path / "b", bleu=LEVEL))
+    assert "no change is shown for `bahdanau`" in level
+    assert "loses" not in level
+    assert "nothing can be said" in claims.headline(results(tmp_path / "c", n=(20,) * 6 + (0,)))
+
+
+def test_few_sentences_make_no_claim(tmp_path):
+    found = results(tmp_path, bleu=FALLING, n=(200, 200, 200, 200, 200, 49, 0))
+    change = claims.capacity(found, System("bahdanau", 60))
+    assert change
+    assert change.end == Bucket(41, 50)
+    assert any("51–60 (n = 49)" in text for text in prose.reading(found))
+
+
+def test_extrapolation_is_told_apart_from_capacity(tmp_path):
+    grid = {"models": ["bahdanau"], "max_train_words": [30, 60]}
+    experiment = fake_results.experiment(grid=grid)
+    found = results(tmp_path, experiment)
+    short, long = System("bahdanau", 30), System("bahdanau", 60)
+    assert claims.extrapolation(found, long) is None
+    change = claims.extrapolation(found, short)
+    assert change
+    assert (change.start, change.end) == (Bucket(21, 30), Bucket(51, 60))
+    text = claims.extrapolation_statement(found, change)
+    assert "lengths that its training did not contain: it falls by" in text
+    assert re.search(r"Trained on up to 60, it scores .* there: \d+\.\d more\.", text)
+    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s1"), bleu=fake_results.BLEU["bahdanau", 30])
+    assert "no effect of longer training sentences" in claims.extrapolation_statement(
+        read(experiment, tmp_path), change
+    )
+
+
+def test_lead_grows_only_where_the_intervals_say_so(tmp_path):
+    grid = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
+    experiment = fake_results.experiment(grid=grid)
+    found = results(tmp_path, experiment)
+    (text,) = claims.attention_statements(found)
+    assert "more. The lead is" in text
+    assert text.endswith("it grows with length.")
+    base = experiment.cell("rnn_encoder_decoder-60-s1")
+    fake_results.write_cell(tmp_path, base, bleu=(60.0,) * 6)
+    (text,) = claims.attention_statements(read(experiment, tmp_path))
+    assert text.endswith("leave open whether it changes with length.")
+    fake_results.write_cell(tmp_path, base, bleu=fake_results.BLEU["bahdanau", 60])
+    (text,) = claims.attention_statements(read(experiment, tmp_path))
+    assert "no difference is shown" in text
+    assert "lead" not in text
+    fake_results.write_cell(tmp_path, base, bleu=(99.9,) * 6, half_width=0.1)
+    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s1"), bleu=(80.0,) * 6)
+    (text,) = claims.attention_statements(read(experiment, tmp_path))
+    assert text.endswith("less.")
+
+
+def test_one_seed_that_disagrees_takes_the_claim_away(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY | {"seeds": [1, 2]})
+    found = results(tmp_path, experiment, bleu=FALLING)
+    change = claims.capacity(found, System("bahdanau", 60))
+    assert change
+    assert change.verdict == "lower"
+    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s2"), bleu=LEVEL)
+    change = claims.capacity(read(experiment, tmp_path), System("bahdanau", 60))
+    assert change
+    assert change.verdict == "undecided"
+
+
+def test_short_translations_are_named_only_where_there_are_any(tmp_path):
+    assert claims.brevity_statements(results(tmp_path / "a", bleu=(99.0,) * 6)) == []
+    (text,) = claims.brevity_statements(results(tmp_path / "b", bleu=(99.0, 90.0, 80.0, 70.0, 40.0, 10.0)))
+    assert re.search(r"At 51–60 words .*`bahdanau-60` 0\.74 \(0\.7\d\)", text)
+
+
+def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
+    kinds = {
+        "rotary": {"architecture": "transformer", "positions": "rotary"},
+        "none": {"architecture": "transformer", "positions": "none", "average_checkpoints": 5},
+        "bahdanau": {},
+    }
+    grid = {"models": list(kinds), "max_train_words": [30], "seeds": [1]}
+    experiment = fake_results.experiment(grid=grid, models=kinds)
+    folder = tmp_path / "positions"
+    for cell in experiment.cells:
+        fake_results.write_cell(folder, cell, bleu=(90.0, 90.0, 90.0, 50.0, 40.0, 30.0))
+    fake_results.write_json(folder / "corpus.json", fake_results.corpus())
+    rotary, none, bahdanau = prose.models(read(experiment, folder))
+    assert "`rotary`: self-attention" in rotary
+    assert "; `positions` rotary" in rotary
+    assert none.endswith("; its weights are the mean of those at the last 5 validations.")
+    assert ";" not in bahdanau
+
+
+# --- is the comparison fair -------------------------------------------------------------------------------------------
+
+PAIR = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
+
+
+@pytest.mark.parametrize(
+    ("run", "tell", "says", "warns"),
+    [
+        ({}, prose.batches, "all models saw the same batches", False),
+        ({"batches_fingerprint": "99" * 32}, prose.batches, "did not see the same batches", True),
+        ({"batches_fingerprint": None}, prose.batches, "not recorded", False),
+        ({}, prose.budget, "Every cell was trained on 3,000,412 target tokens.", False),
+        ({"target_tokens": 3_001_900}, prose.budget, "within 1 %", False),
+        ({"target_tokens": 9_000_000}, prose.budget, "training budgets differ", True),
+        ({}, prose.parameters, "1.08 times the parameters", False),
+        ({"parameters": 9_000_000}, prose.parameters, "not of one size", True),
+    ],
+)
+def test_fairness_is_told_from_what_was_recorded(run, tell, says, warns, tmp_path):
+    experiment = fake_results.experiment(grid=PAIR)
+    folder = fake_results.write_all(tmp_path, experiment)
+    fake_results.write_cell(folder, experiment.cell("bahdanau-60-s1"), run=run)
+    found = read(experiment, folder)
+    assert says in tell(found)
+    assert (tell(found) in prose.limits(found)) == warns
+
+
+def test_cells_still_falling_are_named(tmp_path):
+    found = results(tmp_path / "a", run={"still_falling": True})
+    assert "training of `bahdanau-60-s1` ended: it may gain" in prose.falling(found)
+    assert prose.falling(found) in prose.limits(found)
+    found = results(tmp_path / "b", run={"still_falling": False})
+    assert prose.falling(found).startswith("No cell's")
+    assert prose.falling(found) not in prose.limits(found)
+    assert "was not recorded" in prose.falling(results(tmp_path / "c", run={"still_falling": None}))
+
+
+def test_speed_is_a_ratio_within_one_hardware(tmp_path):
+    experiment = fake_results.experiment(grid=PAIR)
+    folder = fake_results.write_all(tmp_path, experiment)
+    found = read(experiment, folder)
+    assert prose.speed_ratio(found, found.cells[1]) == pytest.approx(6700 / 9100)
+    fake_results.write_cell(folder, experiment.cell("bahdanau-60-s1"), run={"hardware": "another"})
+    found = read(experiment, folder)
+    assert prose.speed_ratio(found, found.cells[1]) != prose.speed_ratio(found, found.cells[1])  # NaN
+
+
+def test_what_one_seed_and_two_seeds_leave_open(tmp_path):
+    assert any("One seed a system" in text for text in prose.limits(results(tmp_path / "a")))
+    experiment = fake_results.experiment(grid=ONLY | {"seeds": [1, 2]})
+    two = results(tmp_path / "b", experiment)
+    assert any(re.search(r"2 seeds a system: .* by up to \d\.\d BLEU", text) for text in prose.limits(two))
+
+
+def test_bucket_across_a_training_length_is_used_for_neither(tmp_path):
+    grid = {"models": ["bahdanau"], "max_train_words": [35, 60]}
+    found = results(tmp_path, fake_results.experiment(grid=grid))
+    change = claims.extrapolation(found, System("bahdanau", 35))
+    assert change
+    assert change.start == Bucket(21, 30)
+    assert any("The bucket 31–40 lies partly" in text for text in prose.limits(found))
+
+
+# --- translations -----------------------------------------------------------------------------------------------------
+
+
+def test_words_that_differ_and_are_missing_are_found():
+    parts = sentences.compare("der Hund sah eine Katze gestern", "der Hund sah die kleine Katze dort oben")
+    assert [(part.kind, part.text) for part in parts] == [
+        ("same", "der Hund sah"),
+        ("differs", "eine"),
+        ("missing", "kleine"),
+        ("same", "Katze"),
+        ("differs", "gestern"),
+        ("missing", "oben"),
+    ]
+
+
+def test_examples_go_from_short_to_long_and_group_equal_outputs(tmp_path):
+    experiment = fake_results.experiment()
+    found = sentences.examples(results(tmp_path, experiment))
+    assert found[0].showcase
+    words = [example.words for example in found[1:]]
+    assert words == sorted(words)
+    assert found[1].outputs[0].everyone
+    assert found[1].outputs[0].equal
+    longest = found[-1].outputs
+    assert [system for output in longest for system in output.systems] == [
+        "rnn_encoder_decoder-60",
+        "rnn_encoder_decoder-30",
+        "bahdanau-60",
+        "transformer-60",
+        "bahdanau-30",
+        "transformer-30",
+    ]
+    assert "loops" in longest[0].tags
+
+
+def test_alignments_are_drawn_of_every_model_that_has_them(tmp_path):
+    experiment = fake_results.experiment()
+    aligned = sentences.aligned(results(tmp_path, experiment))
+    assert aligned[0].source == fake_results.SHOWCASE
+    assert aligned[1].words == 18
+    for sentence in aligned:
+        assert [item.system for item in sentence.items] == ["bahdanau-60", "transformer-60"]
+
+
+# --- the pages --------------------------------------------------------------------------------------------------------
+
+
+def test_page_is_one_file_that_fetches_nothing(written):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert not {"script", "link", "iframe", "img", "image", "object", "embed"} & {tag for tag, _ in page.elements}
+    for _, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            assert (attributes.get(name) or "#").startswith("#"), attributes
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert len(text.encode()) < 1_000_000
+
+
+def test_page_is_accessible(written):
+    page = Page((written / "report.html").read_text(encoding="utf-8"))
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("h1") == 1
+    assert dict(page.elements)["html"]["lang"] == "en"
+    svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert len(svgs) == 10
+    assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
+    assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in svgs)
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")
+    assert tags.count("table") == tags.count("caption")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [a["href"] for tag, a in page.elements if tag == "a"]
+    assert targets
+    assert all((target or "")[1:] in ids for target in targets)
+
+
+def test_every_reference_inside_a_drawing_is_resolved(written):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    ids = set(re.findall(r'\bid="([^"]+)"', text))
+    used = re.findall(r'xlink:href="#([^"]+)"|url\(#([^)]+)\)', text)
+    assert used
+    assert {one or other for one, other in used} <= ids
+
+
+HOSTILE = (
+    '<script>alert(1)</script> & "quotes" <img src=http://x.y/z> | `code` **bold** [a](http://x.y) --> $x^2$ </svg>'
+)
+
+
+def test_text_of_a_corpus_stays_text(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY, title=HOSTILE)
+    folder = fake_results.write_all(tmp_path, experiment, source=HOSTILE)
+    (path,) = (folder / "cells").glob("*/examples.json")
+    items = json.loads(path.read_text(encoding="utf-8"))
+    for item in items:
+        item |= {"source": HOSTILE, "hypothesis": f"{HOSTILE} {item['index']}", "tags": [HOSTILE]}
+        item["alignment"] |= {"source_pieces": [HOSTILE], "weights": [[1.0]] * len(item["alignment"]["target_pieces"])}
+        item["reference"] = item["reference"] and HOSTILE
+    fake_results.write_json(path, items)
+    corpus = fake_results.corpus()
+    corpus["raw"]["licence"] = HOSTILE
+    fake_results.write_json(folder / "corpus.json", corpus)
+    report.write(experiment, folder, FAST)
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert not {"script", "img"} & {tag for tag, _ in page.elements}
+    assert "".join(page.text).count(HOSTILE) > 10
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert "<script>" not in re.sub(r"\\<", "", markdown)
+    assert '\\<script\\>alert(1)\\</script\\> & "quotes"' in markdown
+    assert "[a\\](http://x.y)" in markdown
+
+
+def test_markdown_tables_have_rows_of_one_width(written):
+    lines = (written / "report.md").read_text(encoding="utf-8").splitlines()
+    widths = []
+    for before, line in zip(["", *lines], lines, strict=False):
+        if line.startswith("|"):
+            width = len(re.findall(r"(?<!\\)\|", line))
+            assert not before.startswith("|") or width == widths[-1], line
+            assert before.startswith("|") or before == "", "a table needs an empty line before it"
+            widths.append(width)
+    assert widths
+
+
+def test_both_pages_say_the_same(written):
+    markdown = (written / "report.md").read_text(encoding="utf-8")
+    html = "".join(Page((written / "report.html").read_text(encoding="utf-8")).text)
+    experiment = fake_results.experiment()
+    found = read(experiment, written)
+    statements = [text for texts in claims.statements(found).values() for text in texts]
+    for text in [claims.headline(found), *statements, *prose.limits(found), *prose.reading(found)]:
+        assert text in markdown
+        assert re.sub(r"[`*]", "", text) in html
+    for command in ("dvc repro report@demo", "dvc repro evaluate@demo-bahdanau-60-s2"):
+        assert command in markdown
+        assert command in html
+
+
+def test_signatures_fingerprints_and_runs_can_be_followed(written):
+    markdown = (written / "report.md").read_text(encoding="utf-8")
+    for text in (fake_results.BLEU_SIGNATURE, fake_results.CHRF_SIGNATURE):
+        assert code(text) in markdown
+    for text in ("0123456789abcdef0123456789abcdef01234567", "ef" * 32, "mlflow_run_id", "conf/demo.yaml"):
+        assert text in markdown
+    assert "412.3" not in markdown, "bare seconds say nothing"
+
+
+def test_corpus_is_told_without_what_is_only_for_machines(written):
+    markdown = (written / "report.md").read_text(encoding="utf-8")
+    assert "| over long | 12 | 59,988 |" in markdown
+    assert "| subject relative | 41.2 % | 41.2 % | 41.2 % |" in markdown
+    assert "| four gram overlap · source · types | 0.06206 |" in markdown
+    assert "made here" in markdown
+    assert "lengths · source" not in markdown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": (200, 0, 3, 1, 200, 60, 12)},
+        {"n": (0, 0, 0, 1, 0, 0, 0)},
+        {"row": {"reference_loss": None, "cut_off": None, "chrf": None, "chrf_low": None, "chrf_high": None}},
+    ],
+    ids=["few sentences", "one sentence", "columns without values"],
+)
+def test_report_of_little(changes, tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment, **changes)
+    for path in (folder / "cells").glob("*/examples.json"):
+        fake_results.write_json(path, [])
+    fake_results.write_json(folder / "corpus.json", {})
+    report.write(experiment, folder, FAST)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "nan" not in " ".join(Page(page).text).lower().split()
+    assert "None" not in page
+
+
+# --- the chart that DVC draws -----------------------------------------------------------------------------------------
+
+
+def test_dvc_template_is_filled_and_uses_columns_that_exist(written):
+    template = Path(__file__).parents[1] / ".dvc" / "plots" / "length.json"
+    rows = [
+        {key: "" if value is None else str(value) for key, value in row.items()} | {"rev": "workspace"}
+        for row in read_rows(written / "by_length.csv")
+    ]
+    renderer = VegaRenderer(
+        rows, "by_length", template=template.name, template_dir=str(template.parent), x="bucket_low", y="bleu"
+    )
+    chart = renderer.get_filled_template()
+    assert "<DVC_METRIC" not in json.dumps(chart)
+    assert chart["encoding"]["x"]["type"] == "ordinal"
+    assert chart["encoding"]["color"]["field"] == "rev"
+    used = set(re.findall(r"datum(?:\.(\w+)|\['(\w+)'\])", json.dumps(chart["transform"])))
+    made = {step["as"] for step in chart["transform"] if "calculate" in step}
+    assert {one or other for one, other in used} - made <= set(rows[0])
