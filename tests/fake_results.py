@@ -241,7 +241,7 @@ def _example(
         alignment = {
             "source_pieces": source_pieces,
             "target_pieces": target_pieces,
-            "weights": weights.round(3).tolist(),
+            "percent": (100 * weights).round().astype(int).tolist(),
         }
     equal = reference is not None and text == reference
     return {

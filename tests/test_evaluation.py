@@ -58,7 +58,11 @@ def test_examples_are_of_test_sentences_or_of_others(tmp_path: Path) -> None:
     evaluate(CELL, Evaluate(resamples=10), **INPUTS, output=tmp_path)
     tested, other = json.loads((tmp_path / "examples.json").read_text())
     assert (tested["source"], tested["reference"]) == (INPUTS["sources"][0], INPUTS["references"][0])
-    assert tested["alignment"] == ALIGNMENT
+    assert tested["alignment"] == {
+        "source_pieces": ["the", "</s>"],
+        "target_pieces": ["die", "</s>"],
+        "percent": [[90, 10], [20, 80]],
+    }
     assert (tested["showcase"], other["showcase"]) == (False, True)
     assert (other["source_words"], other["reference"], other["tags"]) == (3, None, [])
 

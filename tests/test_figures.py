@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection
 from PIL import Image
 
 from lookback import config
@@ -154,14 +154,14 @@ def test_alignment_shows_each_weight_in_its_cell():
     with figures.styled(config.Report()):
         figure = figures.alignments([item, item], 7.0)
         svg = figures.save(figure, "svg", 100, text_as_paths=False).decode()
-    (cells,) = (one for one in figure.axes[0].collections if isinstance(one, PolyCollection))
-    shades = {tuple(path.get_extents().get_points().mean(0)): color[0] for path, color in _pairs(cells)}
-    assert shades == pytest.approx({(0, 0): 0.1, (1, 0): 0.9, (1, 1): 0.75, (2, 1): 0.25})
+    (cells,) = (one for one in figure.axes[0].collections if isinstance(one, PathCollection))
+    shades = {}
+    for path, color in zip(cells.get_paths(), np.asarray(cells.get_facecolor()), strict=True):
+        for corners in map(np.asarray, path.to_polygons()):
+            column, row = corners.min(0) + 0.5
+            shades[float(column), float(row)] = color[0]
+    assert shades == pytest.approx({(0, 0): 0.1, (1, 0): 0.9, (1, 1): 0.75, (2, 1): 0.25}, abs=0.5 / figures.SHADES)
     assert Counter(svg.split(">"))["bahdanau-60</text"] == 2
-
-
-def _pairs(collection):
-    return zip(collection.get_paths(), collection.get_facecolors(), strict=True)
 
 
 def test_pieces_are_not_read_as_formulas():

@@ -495,7 +495,7 @@ def test_text_of_a_corpus_stays_text(tmp_path):
     items = json.loads(path.read_text(encoding="utf-8"))
     for item in items:
         item |= {"source": HOSTILE, "hypothesis": f"{HOSTILE} {item['index']}", "tags": [HOSTILE]}
-        item["alignment"] |= {"source_pieces": [HOSTILE], "weights": [[1.0]] * len(item["alignment"]["target_pieces"])}
+        item["alignment"] |= {"source_pieces": [HOSTILE], "percent": [[100]] * len(item["alignment"]["target_pieces"])}
         item["reference"] = item["reference"] and HOSTILE
     fake_results.write_json(path, items)
     corpus = fake_results.corpus()

@@ -339,7 +339,7 @@ def results(folder: Path, edges: tuple[int, ...] = (10, 20), better: bool = Fals
     )
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text(json.dumps({"cell": {"model": "bahdanau"}}), encoding="utf-8")
-    alignment = {"source_pieces": ["the", "cat"], "target_pieces": ["die", "Katze"], "weights": [[1, 0], [0, 1]]}
+    alignment = {"source_pieces": ["the", "cat"], "target_pieces": ["die", "Katze"], "percent": [[100, 0], [0, 100]]}
     example = {"source": "the cat", "hypothesis": "die Katze", "source_words": 2, "showcase": True, "reference": None}
     examples = [example | {"alignment": alignment, "tags": []}, example | {"alignment": None, "tags": ["loops"]}]
     (folder / "examples.json").write_text(json.dumps(examples), encoding="utf-8")

@@ -64,8 +64,9 @@ def evaluate(
     run = {key: value for key, value in training.items() if key != "history"} | {"cell": cell.model_dump()}
     _write_json(output / "run.json", run)
     _write_json(output / "metrics.json", _metrics(rows, training))
-    # A line an example: indented, the weights of the alignments would take a line each.
-    lines = [json.dumps(_example(e, sources, references, source_words), ensure_ascii=False) for e in examples]
+    # A line an example, without spaces: indented, each percent of the alignments would take a line.
+    kept = [_example(example, sources, references, source_words) for example in examples]
+    lines = [json.dumps(example, ensure_ascii=False, separators=(",", ":")) for example in kept]
     (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     return rows
 
@@ -100,8 +101,15 @@ def _example(
         "source_words": len(source.split()) if index is None else int(source_words[index]),
         "cut_off": translation["cut_off"],
         "tags": [] if reference is None else error_tags(translation["text"], reference, translation["cut_off"]),
-        "alignment": example["alignment"],
+        "alignment": example["alignment"] and _in_percent(example["alignment"]),
     }
+
+
+def _in_percent(alignment: Mapping[str, Any]) -> dict[str, Any]:
+    """Whole percents: what a picture shows, at a third of the size in git."""
+    percent = [[round(100 * weight) for weight in row] for row in alignment["weights"]]
+    pieces = {side: alignment[side] for side in ("source_pieces", "target_pieces")}
+    return pieces | {"percent": percent}
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -169,4 +169,4 @@ def aligned(results: Results) -> list[AlignedSentence]:
 
 
 def _alignment(system: System, data: dict[str, Any]) -> Alignment:
-    return Alignment(system.name, data["source_pieces"], data["target_pieces"], np.array(data["weights"], dtype=float))
+    return Alignment(system.name, data["source_pieces"], data["target_pieces"], np.array(data["percent"]) / 100)

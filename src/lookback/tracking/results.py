@@ -174,8 +174,8 @@ def _pictures_of_alignments(cell: str, examples: Sequence[Mapping[str, Any]]) ->
 
     for number, example in enumerate(example for example in examples if example["showcase"]):
         found = example["alignment"]
-        if found and found["weights"]:
-            weights = np.array(found["weights"])
+        if found:
+            weights = np.array(found["percent"]) / 100
             item = Alignment(cell, found["source_pieces"], found["target_pieces"], weights)
             yield f"alignment-{number + 1}.png", alignments([item], 7.0)
 
