@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from lookback import config, models
+from lookback.models.attention import AdditiveScore, MultiHeadAttention
 from lookback.models.bahdanau import Bahdanau
 from lookback.models.cells import CELLS, FusedRecurrence, Recurrence, SteppedRecurrence
 from lookback.models.rnn import MaxoutReadout
 from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
-from lookback.models.transformer import MultiHeadAttention, SelfAttention, Transformer
+from lookback.models.transformer import MultiHeadSelfAttention, Transformer
 from lookback.search import _penalty
 from lookback.task import learning_rate, make_optimiser, token_losses
 from tests import reference_rnn as rnn
@@ -125,11 +126,18 @@ def test_rnn_encoder_decoder(name: str) -> None:
     np.testing.assert_allclose(ours(model)[0], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name.startswith("bahdanau")])
+def of_the_paper(name: str) -> bool:
+    """With the paper's alignment model; the other scores are compared with their own references, in test_attention."""
+    settings = SETTINGS[name]
+    return isinstance(settings, config.Bahdanau) and (settings.score, settings.weighting) == ("additive", "soft")
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if of_the_paper(name)])
 def test_bahdanau(name: str) -> None:
     settings, model = SETTINGS[name], build(name)
     assert isinstance(settings, config.Bahdanau)
     assert isinstance(model, Bahdanau)
+    assert isinstance(model.score, AdditiveScore)
     # Bahdanau's update gate has the opposite sense of ours: the reference gets it with the sign turned.
     cell = REFERENCE_CELLS[settings.cell] if settings.cell != "gru" else rnn.gru_bahdanau
     hidden = settings.hidden
@@ -149,10 +157,10 @@ def test_bahdanau(name: str) -> None:
         backward=recurrence_weights(settings.cell, model.backward_encoder, turn_z=True),
         W_s=array(model.initial.weight[:hidden]),
         b_s=array(model.initial.bias[:hidden]),
-        W_a=array(model.query.weight),
-        b_a=array(model.query.bias),
-        U_a=array(model.key.weight),
-        v_a=array(model.energy),
+        W_a=array(model.score.query.weight),
+        b_a=array(model.score.query.bias),
+        U_a=array(model.score.key.weight),
+        v_a=array(model.score.energy),
         decoder=decoder,
         readout=readout_weights(model.readout, hidden, settings.embedding),
     )
@@ -172,7 +180,7 @@ def norm_weights(layer: nn.LayerNorm) -> attention.LayerNorm:
 
 
 def attention_weights(layer: MultiHeadAttention) -> attention.MultiHead:
-    relative = layer.relative if isinstance(layer, SelfAttention) else None
+    relative = layer.relative if isinstance(layer, MultiHeadSelfAttention) else None
     return attention.MultiHead(
         W_Q=array(layer.query.weight),
         b_Q=array(layer.query.bias),

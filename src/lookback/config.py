@@ -229,6 +229,8 @@ class Bahdanau(ModelSettings):
     readout: Count = 500
     cell: RecurrentCell = "gru"
     order: Literal["paper", "equation-4", "code"] = "paper"
+    score: Literal["additive", "dot", "scaled-dot", "width-scaled-dot", "general"] = "additive"
+    weighting: Literal["soft", "hard"] = "soft"
     output: Output = "single"
     initialisation: Initialisation = "paper"
 

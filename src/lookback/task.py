@@ -222,14 +222,17 @@ class TranslationTask(pl.LightningModule):
 
     # both
 
-    def losses(self, model: torch.nn.Module, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, model: models.TranslationModel[Any, Any], batch: Batch, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
         """As `token_losses`, in the precision that is set."""
         # Not through the Trainer, whose autocast throws cast weights away at once: a recurrent decoder would cast them
         # anew at each target position.
         mixed = self.settings.precision == "bf16-mixed"
         with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=mixed):
-            logits = model(batch.source, batch.target_in)
-        return token_losses(logits, batch.target_out, label_smoothing)
+            logits, surrogate = model.logits_and_surrogate(batch.source, batch.target_in, batch.target_out)
+        loss, nll = token_losses(logits, batch.target_out, label_smoothing)
+        return loss if surrogate is None else loss + surrogate, nll
 
     def _fetch(self, losses: list[Tensor]) -> np.ndarray:
         """Losses of some batches [N], summed over all devices: the only moment at which a device is waited for."""

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lookback.models.attention import AdditiveScore, ScoreName, choose, make_score, reinforce
 from lookback.models.base import PAD, Step, TranslationModel
 from lookback.models.cells import CELLS, CellState, recurrence
 from lookback.models.rnn import (
@@ -17,13 +18,21 @@ from lookback.models.rnn import (
 )
 
 Order = Literal["paper", "equation-4", "code"]
+Weighting = Literal["soft", "hard"]
+
+SOFT_SHARE = 0.5
+"""In training with hard attention, each sentence is read softly with this probability (Xu et al. 2015, section 4.1)."""
+ENTROPY_WEIGHT = 0.002
+"""What a nat of entropy of the weights is worth in that training; the value of the authors' code."""
+BASELINE_DECAY = 0.9
+"""Of the running mean of rewards (the same section)."""
 
 
 class Memory(NamedTuple):
     annotations: Tensor
     """[B, S, 2H], h_j: what the encoder knows at each source piece, from both sides."""
     keys: Tensor
-    """[B, S, A], U_a h_j, which the alignment model compares with the decoder's state."""
+    """[B, S, A], U_a h_j, which the score compares with the decoder's state."""
     values: Tensor
     """[B, S, gates * H], C h_j, what the annotation adds to the gates of the decoder when it is looked at."""
     mask: Tensor
@@ -63,6 +72,11 @@ class Bahdanau(TranslationModel[Memory, State]):
                        take s_{i-1}, which knows y_{i-1}. "Look, generate, update". The first word is predicted from s_0
                        itself, and the begin mark reaches the readout alone.
 
+    - `score` says how e_ij compares state and annotation: `additive`, as above; `dot`; `scaled-dot`, by the root of the
+      width; `width-scaled-dot`, by the width; `general`. See `lookback.models.attention`.
+    - `weighting`: `soft`, as above; or `hard`, where c_i is one annotation. In training its position is drawn with the
+      weights as probabilities, and REINFORCE teaches the score which draws were good (see `surrogate`); otherwise it is
+      that of the largest weight, so an alignment is 1 at one position.
     - `cell`: `gru`, the paper's unit; `gru-reset-after`, torch's, for speed; `lstm`; `rnn-tanh`; `rnn-logistic`.
     - `output`: see `lookback.models.rnn.Output`.
     - `initialisation`: see `lookback.models.rnn.Initialisation`.
@@ -71,6 +85,9 @@ class Bahdanau(TranslationModel[Memory, State]):
     biases out of its equations and GroundHog has none on the gates nor in the alignment, and one on the embeddings;
     they start at 0. `dropout` (the paper has none) on embeddings and readout.
     """
+
+    baseline: Tensor
+    """Of hard attention: the running mean of the log-likelihood of a target piece, in training."""
 
     def __init__(
         self,
@@ -85,18 +102,19 @@ class Bahdanau(TranslationModel[Memory, State]):
         order: Order = "paper",
         output: Output = "single",
         initialisation: Initialisation = "paper",
+        score: ScoreName = "additive",
+        weighting: Weighting = "soft",
     ) -> None:
         super().__init__()
         self.order: Order = order
+        self.hard = weighting == "hard"
         self.source_embedding = nn.Embedding(source_vocabulary, embedding)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding)
         self.forward_encoder = recurrence(cell, embedding, hidden)
         self.backward_encoder = recurrence(cell, embedding, hidden)
         self.decoder = CELLS[cell](hidden)
         self.initial = nn.Linear(hidden, self.decoder.states * hidden)
-        self.key = nn.Linear(2 * hidden, attention, bias=False)
-        self.query = nn.Linear(hidden, attention)
-        self.energy = nn.Parameter(torch.empty(attention))
+        self.score = make_score(score, hidden, 2 * hidden, attention)
         self.gates_from_embedding = nn.Linear(embedding, self.decoder.gates * hidden)
         self.gates_from_context = nn.Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
         self.readout = MaxoutReadout(3 * hidden + embedding, readout, embedding, target_vocabulary, output, dropout)
@@ -105,12 +123,15 @@ class Bahdanau(TranslationModel[Memory, State]):
         initialise(self, initialisation)
         initialise_gates(self.gates_from_embedding.weight, hidden, initialisation)
         initialise_gates(self.gates_from_context.weight, hidden, initialisation)
-        if initialisation == "paper":
-            for layer in (self.query, self.key):
-                nn.init.normal_(layer.weight, std=0.001)
-            nn.init.zeros_(self.energy)
-        else:
-            nn.init.normal_(self.energy, std=attention**-0.5)
+        if isinstance(self.score, AdditiveScore):
+            if initialisation == "paper":
+                for layer in (self.score.query, self.score.key):
+                    nn.init.normal_(layer.weight, std=0.001)
+                nn.init.zeros_(self.score.energy)
+            else:
+                nn.init.normal_(self.score.energy, std=attention**-0.5)
+        if self.hard:
+            self.register_buffer("baseline", torch.zeros(()))
 
     def encode(self, source: Tensor) -> Memory:
         real = source != PAD
@@ -120,10 +141,10 @@ class Bahdanau(TranslationModel[Memory, State]):
         forwards, _ = self.forward_encoder(embedded, self.forward_encoder.zeros(embedded))
         backwards, _ = self.backward_encoder(turned, self.backward_encoder.zeros(turned))
         annotations = torch.cat([forwards, reverse_within(backwards, lengths)], -1)
-        mask = torch.zeros(source.shape, dtype=self.energy.dtype, device=source.device)
+        mask = torch.zeros(source.shape, dtype=self.initial.weight.dtype, device=source.device)
         mask = mask.masked_fill(~real, float("-inf"))
         # C (sum_j a_j h_j) = sum_j a_j (C h_j): multiplied here, once for all pieces, not at each step of the decoder.
-        return Memory(annotations, self.key(annotations), self.gates_from_context(annotations), mask)
+        return Memory(annotations, self.score.keys(annotations), self.gates_from_context(annotations), mask)
 
     def start(self, memory: Memory) -> State:
         hidden = self.decoder.hidden
@@ -132,37 +153,80 @@ class Bahdanau(TranslationModel[Memory, State]):
         return State(memory, initial.split(hidden, -1), None)
 
     def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, Tensor]:
-        logits, _, alignment = self._advance(self.start(memory), target_in)
-        return logits, alignment
+        decoded = self._advance(self.start(memory), target_in)
+        return decoded.logits, decoded.alignment
 
     def step(self, state: State, token: Tensor) -> Step[State]:
-        logits, state, alignment = self._advance(state, token[:, None])
-        return Step(logits[:, 0], state, alignment[:, 0])
+        decoded = self._advance(state, token[:, None])
+        return Step(decoded.logits[:, 0], decoded.state, decoded.alignment[:, 0])
 
-    def _advance(self, state: State, target_in: Tensor) -> tuple[Tensor, State, Tensor]:
-        """Read `target_in` [B, T] after the state: logits [B, T, V], the state after it, alignment [B, T, S].
-
-        Only what depends on the state of the step before is inside the loop.
-        """
+    def _advance(self, state: State, target_in: Tensor) -> "Decoded":
+        """Read `target_in` [B, T] after the state. Only what depends on the state of the step before is in the loop."""
         memory, hidden, context = state
         embedded = self.dropout(self.target_embedding(target_in))
-        shown, alignments = [], []
+        soft = None  # rows that are read softly, where it is drawn
+        if self.hard and self.training:
+            soft = torch.rand(len(target_in), 1, device=target_in.device) < SOFT_SHARE
+        shown, weights, alignments = [], [], []
         for gates in self.gates_from_embedding(embedded).unbind(1):
             if self.order == "code" and context is not None:
                 hidden = self.decoder(gates + context, hidden)
-            alignment = self._look(memory, hidden[0])
+            weighed = torch.softmax(self.score(hidden[0], memory.keys) + memory.mask, 1)
+            alignment = self._choose(weighed, soft) if self.hard else weighed
             context = torch.bmm(alignment[:, None].to(memory.values.dtype), memory.values)[:, 0]
             before = hidden
             if self.order != "code":
                 hidden = self.decoder(gates + context, hidden)
             shown.append(hidden[0] if self.order == "equation-4" else before[0])
+            weights.append(weighed)
             alignments.append(alignment)
         alignment = torch.stack(alignments, 1)
         contexts = torch.bmm(alignment.to(memory.annotations.dtype), memory.annotations)
         logits = self.readout(torch.cat([torch.stack(shown, 1), embedded, contexts], -1))
-        return logits, State(memory, hidden, context if self.order == "code" else None), alignment
+        state = State(memory, hidden, context if self.order == "code" else None)
+        return Decoded(logits, state, alignment, weights, soft)
 
-    def _look(self, memory: Memory, hidden: Tensor) -> Tensor:
-        """From s_{i-1} [B, H] the weights a_i [B, S]."""
-        energies = (memory.keys + self.query(hidden)[:, None]).tanh_() @ self.energy  # in place: most of the memory
-        return torch.softmax(energies + memory.mask, 1)
+    def _choose(self, weights: Tensor, soft: Tensor | None) -> Tensor:
+        """From the weights [B, S] the alignment of hard attention; `soft` [B, 1] rows keep theirs."""
+        if soft is None:
+            return choose(weights, sample=False)
+        return torch.where(soft, weights, choose(weights, sample=True))
+
+    def logits_and_surrogate(
+        self, source: Tensor, target_in: Tensor, target_out: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """In training with hard attention, the loss whose gradient trains the choices (Xu et al. 2015, section 4.1).
+
+        The reward of a choice is the log-likelihood of the target pieces from there on; the baseline is the running
+        mean of that of a piece, times the pieces that are left. Entropy of the weights is rewarded, too.
+        """
+        if not (self.hard and self.training):
+            return super().logits_and_surrogate(source, target_in, target_out)
+        decoded = self._advance(self.start(self.encode(source)), target_in)
+        assert decoded.soft is not None
+        real = (target_out != PAD).float()
+        log_p = torch.log_softmax(decoded.logits.detach().float(), -1)
+        rewards = log_p.gather(-1, target_out[..., None])[..., 0] * real
+        weights = torch.stack(decoded.weights, 1).float()
+        drawn = real * ~decoded.soft
+        log_policy = (weights * decoded.alignment).sum(-1).clamp_min(1e-30).log() * drawn
+        left = real.flip(1).cumsum(1).flip(1)
+        surrogate = reinforce(log_policy, rewards, self.baseline * left)
+        entropy = -(weights * weights.clamp_min(1e-30).log()).sum(-1)
+        with torch.no_grad():
+            self.baseline.lerp_(rewards.sum() / real.sum(), 1 - BASELINE_DECAY)
+        return decoded.logits, surrogate - ENTROPY_WEIGHT * (entropy * real).sum()
+
+
+class Decoded(NamedTuple):
+    """What reading T target pieces gives."""
+
+    logits: Tensor
+    """[B, T, V]"""
+    state: State
+    alignment: Tensor
+    """[B, T, S], what the annotations were mixed with."""
+    weights: list[Tensor]
+    """T times [B, S]: the softmax of the scores; the same, but for hard attention."""
+    soft: Tensor | None
+    """[B, 1], true for rows that were read softly, where hard attention draws."""

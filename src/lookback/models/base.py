@@ -67,6 +67,15 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
     def step(self, state: S, token: Tensor) -> Step[S]:
         """Read one more target piece for each row: `token` [B], first the begin-of-sentence mark."""
 
+    def logits_and_surrogate(
+        self, source: Tensor, target_in: Tensor, target_out: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """For training: logits [B, T, V], and a further loss of models that draw at random, summed over target pieces.
+
+        `target_out` [B, T] is the target and the end mark, padded with `PAD`: what the logits are to predict.
+        """
+        return self(source, target_in), None
+
     def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
         """Logits [B, T, V], teacher forced."""
         return self.decode(self.encode(source), target_in)

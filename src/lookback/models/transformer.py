@@ -8,17 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lookback.errors import LookbackError
+from lookback.models.attention import KeysValues, MultiHeadAttention, attend, causal_mask
 from lookback.models.base import PAD, Step, TranslationModel
-from lookback.models.positions import Positions, RelativePositions, alibi, distances, rotate, sinusoids
+from lookback.models.positions import Positions, RelativePositions, alibi, rotate, sinusoids
 
 Norm = Literal["post", "pre"]
-
-
-class KeysValues(NamedTuple):
-    keys: Tensor
-    """[B, heads, positions, d_k]"""
-    values: Tensor
-    """[B, heads, positions, d_v]"""
 
 
 class Memory(NamedTuple):
@@ -39,47 +33,7 @@ class State(NamedTuple):
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
-class MultiHeadAttention(nn.Module):
-    """Section 3.2: h times softmax(Q K^T / sqrt(d_k)) V, each on its own projection, then one more projection.
-
-    d_k and d_v are d_model / h, unless they are given.
-    """
-
-    def __init__(self, d_model: int, heads: int, d_k: int | None = None, d_v: int | None = None) -> None:
-        super().__init__()
-        self.heads = heads
-        d_k, d_v = d_k or d_model // heads, d_v or d_model // heads
-        self.query = nn.Linear(d_model, heads * d_k)
-        self.key = nn.Linear(d_model, heads * d_k)
-        self.value = nn.Linear(d_model, heads * d_v)
-        self.output = nn.Linear(heads * d_v, d_model)
-
-    def keys_values(self, states: Tensor) -> KeysValues:
-        """Project what is looked at, [B, S, D]."""
-        return KeysValues(self._split(self.key(states)), self._split(self.value(states)))
-
-    def forward(self, states: Tensor, seen: KeysValues, mask: Tensor | None = None) -> Tensor:
-        """From each position of `states` [B, T, D] look at `seen`: [B, T, D].
-
-        `mask` [B, 1, 1, S] is true where looking is allowed.
-        """
-        return self._join(attend(self._split(self.query(states)), *seen, mask))
-
-    def with_weights(self, states: Tensor, seen: KeysValues, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, and the weights averaged over the heads, [B, T, S], which the fused attention does not give."""
-        query = self._split(self.query(states))
-        scores = query @ seen.keys.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
-        return self._join(weights.to(seen.values.dtype) @ seen.values), weights.mean(1)
-
-    def _split(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    def _join(self, mixed: Tensor) -> Tensor:
-        return self.output(mixed.transpose(1, 2).flatten(2))
-
-
-class SelfAttention(MultiHeadAttention):
+class MultiHeadSelfAttention(MultiHeadAttention):
     """Attention within one sequence, which may heed distances (`lookback.models.positions`)."""
 
     def __init__(
@@ -101,7 +55,7 @@ class SelfAttention(MultiHeadAttention):
         Returns:
             [B, T, D], and keys and values of all positions so far.
         """
-        query, seen = self._split(self.query(states)), self.keys_values(states)
+        query, seen = self.split(self.query(states)), self.keys_values(states)
         if self.positions == "rotary":
             first = 0 if past is None else past.keys.shape[2]
             query, seen = rotate(query, first), KeysValues(rotate(seen.keys, first), seen.values)
@@ -109,13 +63,13 @@ class SelfAttention(MultiHeadAttention):
             seen = KeysValues(torch.cat([past.keys, seen.keys], 2), torch.cat([past.values, seen.values], 2))
         causal = mask is None and past is None
         if self.positions in ("relative", "alibi"):
-            return self._join(self._heeding_distance(query, seen, mask, causal)), seen
-        return self._join(attend(query, *seen, mask, causal)), seen
+            return self.join(self._heeding_distance(query, seen, mask, causal)), seen
+        return self.join(attend(query, *seen, mask, causal)), seen
 
     def _heeding_distance(self, query: Tensor, seen: KeysValues, mask: Tensor | None, causal: bool) -> Tensor:
         queries, keys = query.shape[2], seen.keys.shape[2]
         if causal:
-            mask = distances(queries, keys, query.device) <= 0
+            mask = causal_mask(queries, keys, query.device)
         if self.relative is None:
             bias = alibi(self.heads, queries, keys, query)[None]
             return attend(query, *seen, bias if mask is None else bias.masked_fill(~mask, float("-inf")))
@@ -125,19 +79,6 @@ class SelfAttention(MultiHeadAttention):
             scores = scores.masked_fill(~mask, float("-inf"))
         weights = scores.softmax(-1).to(seen.values.dtype)
         return weights @ seen.values + self.relative.values(weights)
-
-
-def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
-    """Section 3.2.1, by torch's fused kernel: softmax(Q K^T / sqrt(d_k)) V, [B, heads, T, d_v].
-
-    `mask` is true where looking is allowed, or is added to the scores; `causal` allows position t only 0 … t.
-    """
-    if query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16):
-        # The backward pass of the CPU kernel is several times slower in half than in single precision.
-        with torch.autocast("cpu", enabled=False):
-            mask = mask.float() if mask is not None and mask.is_floating_point() else mask
-            return attend(query.float(), keys.float(), values.float(), mask, causal).to(query.dtype)
-    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, is_causal=causal)
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -235,7 +176,8 @@ class DecoderLayer(nn.Module):
 
         around, weights = self.cross_attention_sublayer, None
         if align:
-            attended, weights = self.cross_attention.with_weights(around.before(states), source, mask)
+            attended, of_heads = self.cross_attention.with_weights(around.before(states), source, mask)
+            weights = of_heads.mean(1)
         else:
             attended = self.cross_attention(around.before(states), source, mask)
         states = around.after(states, attended)
@@ -244,8 +186,9 @@ class DecoderLayer(nn.Module):
         return around.after(states, self.feed_forward(around.before(states))), seen, weights
 
 
-def self_attention(sizes: Sizes) -> SelfAttention:
-    return SelfAttention(sizes.d_model, sizes.heads, sizes.d_k, sizes.d_v, sizes.positions, sizes.relative_clip)
+def self_attention(sizes: Sizes) -> MultiHeadSelfAttention:
+    shape = sizes.d_model, sizes.heads, sizes.d_k, sizes.d_v
+    return MultiHeadSelfAttention(*shape, sizes.positions, sizes.relative_clip)
 
 
 # --- the model --------------------------------------------------------------------------------------------------------
