@@ -204,10 +204,11 @@ class Bahdanau(TranslationModel[Memory, State]):
             return super().logits_and_surrogate(source, target_in, target_out)
         decoded = self._advance(self.start(self.encode(source)), target_in)
         assert decoded.soft is not None
-        real = (target_out != PAD).float()
-        log_p = torch.log_softmax(decoded.logits.detach().float(), -1)
+        full = self.baseline.dtype  # not half, in mixed precision
+        real = (target_out != PAD).to(full)
+        log_p = torch.log_softmax(decoded.logits.detach(), -1, dtype=full)
         rewards = log_p.gather(-1, target_out[..., None])[..., 0] * real
-        weights = torch.stack(decoded.weights, 1).float()
+        weights = torch.stack(decoded.weights, 1).to(full)
         drawn = real * ~decoded.soft
         log_policy = (weights * decoded.alignment).sum(-1).clamp_min(1e-30).log() * drawn
         left = real.flip(1).cumsum(1).flip(1)
