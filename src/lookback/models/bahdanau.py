@@ -24,6 +24,8 @@ SOFT_SHARE = 0.5
 """In training with hard attention, each sentence is read softly with this probability (Xu et al. 2015, section 4.1)."""
 ENTROPY_WEIGHT = 0.002
 """What a nat of entropy of the weights is worth in that training; the value of the authors' code."""
+REWARD_WEIGHT = 0.1
+"""How much REINFORCE counts beside the likelihood itself; of the authors' code, too."""
 BASELINE_DECAY = 0.9
 """Of the running mean of rewards (the same section)."""
 
@@ -212,7 +214,7 @@ class Bahdanau(TranslationModel[Memory, State]):
         drawn = real * ~decoded.soft
         log_policy = (weights * decoded.alignment).sum(-1).clamp_min(1e-30).log() * drawn
         left = real.flip(1).cumsum(1).flip(1)
-        surrogate = reinforce(log_policy, rewards, self.baseline * left)
+        surrogate = REWARD_WEIGHT * reinforce(log_policy, rewards, self.baseline * left)
         entropy = -(weights * weights.clamp_min(1e-30).log()).sum(-1)
         with torch.no_grad():
             self.baseline.lerp_(rewards.sum() / real.sum(), 1 - BASELINE_DECAY)
