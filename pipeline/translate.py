@@ -37,7 +37,7 @@ def main() -> None:
     examples = []
     for index in evenly_by_length(np.asarray(test.words)[:, 0], settings.examples):
         examples.append({"index": index} | _example(model, tokenizer, sources[index], settings))
-    for text in settings.showcase:
+    for text in (showcase.text for showcase in settings.showcase):
         examples.append({"source": text} | _example(model, tokenizer, tokenizer.encode([text], "source")[0], settings))
 
     output = layout.translations(cell.name)

@@ -42,7 +42,7 @@ def experiment(**changes: Any) -> config.Experiment:
         },
         "models": {"rnn_encoder_decoder": {}, "bahdanau": {}, "transformer": {}},
         "train": {"target_tokens": 3_000_000, "batch_target_tokens": 800},
-        "translate": {"showcase": [SHOWCASE]},
+        "translate": {"showcase": [{"text": SHOWCASE, "source_word": "jumped", "target_word": "sprang"}]},
         "evaluate": {},
     }
     return config.Experiment.model_validate(data | changes)

@@ -72,6 +72,10 @@ def edited(tmp_path: Path):
         ("  model_type: bpe", "  kind: words", ["tokenize.max_training_pairs", "unknown key"]),
         ("  model_type: bpe", "  kind: letters", ["tokenize", "sentencepiece", "words"]),
         (PIECES, "  kind: words\n  vocabulary_size: 70000\n", ["tokenize.vocabulary_size", "65535", "70000"]),
+        ("source_word: jumped", "source_word: jumpd", ["translate.showcase.0", "'jumpd' is no word", "dog, jumped"]),
+        ("      target_word: sprang\n", "", ["translate.showcase.0", "both source_word and target_word"]),
+        ("target_word: sprang", "target_word: sie sprang", ["translate.showcase.0", "must be one word"]),
+        ("target_word: sprang", "target: sprang", ["translate.showcase.0.target", "unknown key"]),
         (PIECES, "  kind: words\n", ["models.transformer", "needs tokenize.kind sentencepiece", "grid.models"]),
     ],
 )
@@ -99,6 +103,15 @@ def test_the_tokenizer_is_sentencepiece_unless_another_kind_is_named(tmp_path: P
     (tmp_path / "conf/demo.yaml").write_text(text)
     # The settings of a transformer may stay, as long as the grid does not name it.
     assert load_experiment("demo", tmp_path).tokenize == Words(kind="words", vocabulary_size=30_004)
+
+
+def test_a_showcase_is_a_text_or_a_text_with_two_words() -> None:
+    alone, watched = config.Translate.model_validate(
+        {"showcase": ["A cat.", {"text": "A cat, jumped.", "source_word": "cat", "target_word": "Katze"}]}
+    ).showcase
+    assert (alone.text, alone.source_word, alone.target_word) == ("A cat.", None, None)
+    assert (watched.text, watched.source_word, watched.target_word) == ("A cat, jumped.", "cat", "Katze")
+    assert config.bare_words("“A cat”, – l'eau") == ["A", "cat", "l'eau"]
 
 
 def test_an_unknown_experiment_lists_the_known() -> None:

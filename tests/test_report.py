@@ -442,6 +442,97 @@ def test_alignments_are_drawn_of_every_model_that_has_them(tmp_path):
         assert [item.system for item in sentence.items] == ["bahdanau-60", "transformer-60"]
 
 
+SOURCE_PIECES = ["▁The", "▁cat", ",", "▁jum", "ped", ".", "</s>"]
+TARGET_PIECES = ["▁Die", "▁Katze", ",", "▁spr", "ang", ".", "</s>"]
+ELSEWHERE = [[14] * 7] * 3
+"""Rows of *Die*, *Katze* and the comma, which are not looked at."""
+
+
+def watched(
+    folder: Path,
+    *,
+    text: str = "Die Katze, sprang.",
+    rows: list | None = None,
+    source=SOURCE_PIECES,
+    target=TARGET_PIECES,
+) -> str:
+    """What is said of `bahdanau-60` with this translation and alignment of "The cat, jumped."."""
+    showcase = {"text": "The cat, jumped.", "source_word": "jumped", "target_word": "sprang"}
+    experiment = fake_results.experiment(grid=ONLY, translate={"showcase": ["Of no interest.", showcase]})
+    fake_results.write_all(folder, experiment)
+    (path,) = (folder / "cells").glob("*/examples.json")
+    item = json.loads(path.read_text(encoding="utf-8"))[0]
+    alignment = rows and {"source_pieces": source, "target_pieces": target, "percent": rows}
+    item |= {"source": "The cat, jumped.", "hypothesis": text, "alignment": alignment}
+    fake_results.write_json(path, [item | {"source": "Of no interest."}, item])
+    report.write(experiment, folder, FAST)
+    ((question, (answer,)),) = sentences.watched(read(experiment, folder)).items()
+    assert "have *sprang*" in question
+    assert "peak at *jumped*" in question
+    assert "“The cat, jumped.”, translated with seed 1" in question
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("spr", "ang", "peak", "there"),
+    [
+        # Summed over jum and ped: (30 + 40 + 20 + 50) / 2. Of the full stop's row nothing counts.
+        ([0, 20, 0, 30, 40, 10, 0], [0, 10, 0, 20, 50, 20, 0], "*jumped* (word 3 of 3) with 0.70", ""),
+        ([0, 80, 0, 10, 10, 0, 0], [0, 60, 0, 10, 10, 20, 0], "*cat* (word 2 of 3) with 0.70", "0.20"),
+        ([0, 0, 90, 5, 5, 0, 0], [0, 0, 90, 5, 5, 0, 0], "the *,* at word 2 of 3 with 0.90", "0.10"),
+        ([0, 0, 0, 20, 20, 60, 0], [0, 0, 0, 20, 20, 60, 0], "the *.* at word 3 of 3 with 0.60", "0.40"),
+        ([0, 0, 0, 0, 0, 0, 99], [0, 0, 0, 2, 0, 0, 97], "the end mark with 0.98", "0.01"),
+    ],
+    ids=["the word", "another word", "a comma", "its full stop", "the end mark"],
+)
+def test_the_peak_of_a_word_is_found(spr, ang, peak, there, tmp_path):
+    full_stop = [0, 100, 0, 0, 0, 0, 0]
+    answer = watched(tmp_path, rows=[*ELSEWHERE, spr, ang, full_stop, full_stop])
+    not_there = there and f", not at *jumped*, which has {there}"
+    assert answer == f"`bahdanau-60` writes *sprang*; its row peaks at {peak}{not_there}."
+    assert f"- {answer}\n" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    page = "".join(Page((tmp_path / "report.html").read_text(encoding="utf-8")).text)
+    assert re.sub(r"[`*]", "", answer) in page
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "told"),
+    [
+        ("Die Katze, schlief.", None, "does not write *sprang*; it has no alignment."),
+        ("Die Katze, besprang.", [*ELSEWHERE, *ELSEWHERE, [0] * 7], "does not write *sprang*: no row to look at."),
+        ("Die Katze, sprang.", None, "writes *sprang*; it has no alignment."),
+        ("sprang sprang", None, "writes *sprang* 2 times; it has no alignment."),
+    ],
+)
+def test_a_word_without_a_row_is_told_too(text, rows, told, tmp_path):
+    assert watched(tmp_path, text=text, rows=rows) == f"`bahdanau-60` {told}"
+
+
+def test_the_peaks_of_a_word_that_is_written_twice_are_told_both(tmp_path):
+    rows = [[9, 0, 0, 90, 0, 0, 1], [0, 80, 0, 0, 0, 0, 20], [0] * 7]
+    answer = watched(tmp_path, text="sprang sprang", rows=rows, target=["▁sprang", "▁sprang", "</s>"])
+    assert answer == (
+        "`bahdanau-60` writes *sprang* 2 times; its rows peak at *jumped* (word 3 of 3) with 0.90 and "
+        "*cat* (word 2 of 3) with 0.80, not at *jumped*, which has 0.00."
+    )
+
+
+def test_with_words_every_token_is_a_word(tmp_path):
+    source, target = ["The", "cat", ",", "jumped", ".", "</s>"], ["Katze", "sprang", ".", "</s>"]
+    rows = [[0] * 6, [0, 0, 10, 90, 0, 0], [0] * 6, [0] * 6]
+    answer = watched(tmp_path, rows=rows, source=source, target=target)
+    assert answer == "`bahdanau-60` writes *sprang*; its row peaks at *jumped* (word 4 of 5) with 0.90."
+
+
+def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
+    word = "c*a<b>t_`x`|$y&amp;\\*z"
+    watched(tmp_path, rows=[[100, 0], [0, 100]], source=[f"▁{word}", "</s>"], target=["▁sprang", "</s>"])
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"peaks at {word} (word 1 of 1)" in "".join(page.text)
+    assert "b" not in {tag for tag, _ in page.elements}
+    assert "<b>" not in re.sub(r"\\<", "", (tmp_path / "report.md").read_text(encoding="utf-8"))
+
+
 # --- the pages --------------------------------------------------------------------------------------------------------
 
 
@@ -532,6 +623,11 @@ def test_both_pages_say_the_same(written):
     for text in [claims.headline(found), *statements, *prose.limits(found), *prose.reading(found)]:
         assert text in markdown
         assert re.sub(r"[`*]", "", text) in html
+    for question, answers in sentences.watched(found).items():
+        assert len(answers) == len(found.systems)
+        for text in [question, *answers]:
+            assert text in markdown
+            assert re.sub(r"[`*]", "", text) in html
     for command in ("dvc repro report@demo", "dvc repro evaluate@demo-bahdanau-60-s2"):
         assert command in markdown
         assert command in html

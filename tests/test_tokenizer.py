@@ -8,7 +8,7 @@ import pytest
 from lookback.batching import EncodedSplit
 from lookback.config import SentencePiece
 from lookback.errors import LookbackError
-from lookback.tokenizer import BOS, EOS, PAD, UNK, Side, load_tokenizer, read_lines, tokenize
+from lookback.tokenizer import BOS, EOS, PAD, UNK, Side, load_tokenizer, read_lines, tokenize, word_of_piece
 
 VOCABULARIES = {
     "source": ["the", "cat", "sat", "on", "a", "mat", "dog"],
@@ -94,3 +94,36 @@ def test_a_folder_without_tokenizer_or_with_two(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(LookbackError, match=r"has both tokenizer\.model and tokenizer\.json"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["▁The", "▁c", "at", ",", "▁which", ".", "</s>"], [0, 1, 1, 1, 2, 2, -1]),
+        (["The", "cat", ",", "which", ".", "</s>"], [0, 1, 2, 3, 4, -1]),
+        (["▁", "Ω", "▁cat"], [0, 0, 1]),
+        (["▁", "▁cat"], [0, 0]),
+        (["at", "▁cat"], [0, 1]),
+        (["</s>"], [-1]),
+        ([], []),
+    ],
+    ids=["sentencepiece", "words", "a mark alone", "two marks", "no mark at first", "nothing", "no piece"],
+)
+def test_pieces_know_their_word(pieces: list[str], words: list[int]) -> None:
+    assert word_of_piece(pieces) == words
+
+
+def test_joined_pieces_are_the_words_of_the_text(prepared: Path, tmp_path: Path) -> None:
+    tokenize(prepared, tmp_path / "encoded", 200, SETTINGS, "NFC", LANGUAGES)
+    tokenizer = load_tokenizer(tmp_path / "encoded")
+    draw = random.Random(1)
+    for _ in range(200):  # whatever a model may write, sense or not
+        ids = draw.choices(range(EOS + 1, 60), k=draw.randint(1, 12))
+        pieces = tokenizer.pieces(ids, "target")
+        if pieces[-1] == "▁" or not any(piece.startswith("▁") for piece in pieces):
+            continue
+        joined: dict[int, str] = {}
+        for piece, word in zip(pieces, word_of_piece(pieces), strict=True):
+            joined[word] = joined.get(word, "") + piece.replace("▁", "")
+        assert list(joined) == list(range(len(joined)))
+        assert list(joined.values()) == tokenizer.decode(ids).split()

@@ -6,6 +6,7 @@ refused; an error names the file, the key and what is allowed.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -315,6 +316,36 @@ class Train(Settings):
         return self
 
 
+class Showcase(Settings):
+    """A further source sentence whose translation and alignment the report shows; in a file also the text alone."""
+
+    text: str
+    source_word: str | None = None
+    """A word of the text, and the word that translates it: the report says where that word's alignment peaks."""
+    target_word: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def text_alone(cls, data: Any) -> Any:
+        return {"text": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def both_words_can_be_found(self) -> Self:
+        if (self.source_word is None) != (self.target_word is None):
+            raise ValueError("give both source_word and target_word, or neither")
+        words = bare_words(self.text)
+        if self.source_word is not None and self.source_word not in words:
+            raise ValueError(f"source_word {self.source_word!r} is no word of text; take one of {', '.join(words)}")
+        if self.target_word is not None and bare_words(self.target_word) != [self.target_word]:
+            raise ValueError(f"target_word {self.target_word!r} must be one word without punctuation around it")
+        return self
+
+
+def bare_words(text: str) -> list[str]:
+    """The words between white space, without the punctuation around them; what is punctuation alone is left out."""
+    return [bare for word in text.split() if (bare := re.sub(r"^\W+|\W+$", "", word))]
+
+
 class Translate(Settings):
     """Beam search; see `lookback.search`."""
 
@@ -332,8 +363,7 @@ class Translate(Settings):
     batch_sentences: Count = 64
     examples: Count = 40
     """So many test sentences, at even steps from the shortest to the longest, are kept with their alignment."""
-    showcase: tuple[str, ...] = ()
-    """Further source sentences whose translation and alignment the report shows."""
+    showcase: tuple[Showcase, ...] = ()
 
 
 class Evaluate(Settings):

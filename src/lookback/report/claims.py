@@ -6,6 +6,7 @@ Names of systems stand in backticks, which both templates turn into their own ma
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -49,6 +50,15 @@ def listed(items: Sequence[Any]) -> str:
 
 def code(name: str) -> str:
     return f"`{name}`"
+
+
+MARKDOWN = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\](?=[(\[:])")
+"""Characters that Markdown may take for its own, in the middle of a line."""
+
+
+def escape_markdown(text: str) -> str:
+    """Text that is not ours, on one line, so that Markdown and HTML in it stay characters."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def _context(results: Results) -> dict[str, Any]:
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "examples": sentences.examples(results),
+        "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
         "provenance": tables.provenance(results),
         "signatures": results.signatures,
@@ -191,14 +193,17 @@ def render(template: str, context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"inline": inline_html, "md": escape_markdown, "code": code}
+    environment.filters |= {"inline": inline_html, "md": claims.escape_markdown, "code": code}
     environment.filters |= {"breakable": breakable, "cell": table_cell}
     return environment.get_template(template).render(context)
 
 
 def inline_html(text: str) -> Markup:
-    """Our own sentences, which mark names with backticks and weight with asterisks, as HTML."""
-    html = str(escape(text))
+    """Our own sentences, which mark names with backticks and weight with asterisks, as HTML.
+
+    What `claims.escape_markdown` has escaped stays a character here too.
+    """
+    html = re.sub(r"\\(&\w+;|[\\`*|~$_\]])", lambda match: f"&#{ord(unescape(match[1]))};", str(escape(text)))
     html = re.sub(r"`([^`]+)`", lambda match: f"<code>{breakable(match[1])}</code>", html)
     html = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html)
     return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html))
@@ -212,15 +217,6 @@ def breakable(text: str) -> Markup:
 def table_cell(text: str) -> Markup:
     """A cell of a table; an interval stands on a line of its own."""
     return Markup(re.sub(r" (\[.*\])$", r'<span class="interval"> \1</span>', str(escape(text))))
-
-
-MARKDOWN = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\](?=[(\[:])")
-"""Characters that Markdown may take for its own, in the middle of a line."""
-
-
-def escape_markdown(text: str) -> str:
-    """Text that is not ours, on one line, so that Markdown and HTML in it stay characters."""
-    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def code(text: str) -> str:

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lookback.config import Showcase, bare_words
+from lookback.report.claims import code, decimal, escape_markdown, listed
 from lookback.report.figures import Alignment
 from lookback.report.results import CellResult, Results, System
+from lookback.tokenizer.base import WORD_MARK, word_of_piece
 
 ALIGNED_WORDS = 20
 """Besides the showcase sentence, alignments are drawn for the test sentence that is nearest to this length."""
@@ -170,3 +173,92 @@ def aligned(results: Results) -> list[AlignedSentence]:
 
 def _alignment(system: System, data: dict[str, Any]) -> Alignment:
     return Alignment(system.name, data["source_pieces"], data["target_pieces"], np.array(data["percent"]) / 100)
+
+
+# --- where the row of one word peaks ----------------------------------------------------------------------------------
+
+
+def watched(results: Results) -> dict[str, list[str]]:
+    """Of each showcase sentence with a word to watch what is asked, and an answer for each system (of the first seed).
+
+    In the mark-up of `claims`; words of the texts are escaped.
+    """
+    told = {}
+    for showcase in results.experiment.translate.showcase:
+        answers = []
+        for cell in first_seed(results):
+            items = (item for item in cell.examples if item.get("showcase") and item["source"] == showcase.text)
+            if showcase.source_word and (item := next(items, None)):
+                answers.append(_answer(cell.system, item, showcase))
+        if answers:
+            told[
+                f"Does the translation have {_word(showcase.target_word)}, and does its row of the alignment peak at "
+                f"{_word(showcase.source_word)}? The sentence is “{escape_markdown(showcase.text)}”, translated with "
+                f"seed {results.seeds[0]}. Weights are summed over the pieces of a source word and averaged over those "
+                "of the target word; punctuation counts apart from the word that it is attached to. One sentence "
+                "illustrates; it measures nothing."
+            ] = answers
+    return told
+
+
+def _answer(system: System, item: dict[str, Any], showcase: Showcase) -> str:
+    name, word, alignment = code(system.name), _word(showcase.target_word), item.get("alignment")
+    count = bare_words(item["hypothesis"]).count(showcase.target_word or "")
+    if not count:
+        return f"{name} does not write {word}" + (": no row to look at." if alignment else "; it has no alignment.")
+    writes = f"{name} writes {word}" + (f" {count} times" if count > 1 else "")
+    if not alignment:
+        return f"{writes}; it has no alignment."
+    source, target = _units(alignment["source_pieces"]), _units(alignment["target_pieces"])
+    percent = np.array(alignment["percent"])
+    peaks = []
+    for row in (unit for unit in target if unit.text == showcase.target_word):
+        weights = [float(percent[np.ix_(row.places, unit.places)].sum(1).mean()) / 100 for unit in source]
+        best = int(np.argmax(weights))
+        words = max(unit.number for unit in source)
+        peak = f"{_named(source[best], words)} with {decimal(weights[best], 2)}"
+        if source[best].text != showcase.source_word:
+            there = sum(w for w, unit in zip(weights, source, strict=True) if unit.text == showcase.source_word)
+            peak += f", not at {_word(showcase.source_word)}, which has {decimal(there, 2)}"
+        peaks.append(peak)
+    if not peaks:
+        return f"{writes}; its alignment has no row for the whole word."
+    return f"{writes}; {'its row peaks' if len(peaks) == 1 else 'its rows peak'} at {listed(peaks)}."
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A word of an alignment, a piece of punctuation at its ends, or the end mark."""
+
+    text: str
+    places: list[int]
+    """Of its pieces."""
+    number: int
+    """The how manyth word of the sentence it is, from 1, or is attached to; 0 of the end mark."""
+    word: bool
+
+
+def _units(pieces: list[str]) -> list[_Unit]:
+    of_word: dict[int, list[int]] = {}
+    for place, word in enumerate(word_of_piece(pieces)):
+        of_word.setdefault(word, []).append(place)
+    units = []
+    for word, places in of_word.items():
+        inner = [place for place in places if bare_words(pieces[place].replace(WORD_MARK, ""))] or places
+        core = [place for place in places if inner[0] <= place <= inner[-1]]
+        for group in (core, *([place] for place in places if place not in core)):
+            text = "".join(pieces[place] for place in group).replace(WORD_MARK, "")
+            units.append(_Unit("".join(bare_words(text)) or text, group, word + 1, word >= 0 and group is core))
+    return units
+
+
+def _named(unit: _Unit, words: int) -> str:
+    if not unit.number:
+        return "the end mark"
+    if not unit.word:
+        return f"the {_word(unit.text)} at word {unit.number} of {words}"
+    return f"{_word(unit.text)} (word {unit.number} of {words})"
+
+
+def _word(text: str | None) -> str:
+    return f"*{escape_markdown(text or '')}*"

@@ -1,6 +1,6 @@
 """Text to ids and back, by SentencePiece or by a list of words for each language; and the encoded corpus."""
 
-from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, read_lines
+from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, read_lines, word_of_piece
 from lookback.tokenizer.encode import tokenize
 from lookback.tokenizer.files import FILE_NAMES, load_tokenizer, tokenizer_file
 
@@ -17,4 +17,5 @@ __all__ = [
     "read_lines",
     "tokenize",
     "tokenizer_file",
+    "word_of_piece",
 ]

@@ -16,6 +16,11 @@ SIDES: tuple[Side, Side] = ("source", "target")
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Padding, unknown, begin and end of sentence."""
 
+WORD_MARK = "▁"
+"""U+2581, with which SentencePiece begins the first piece of a word."""
+END_MARK = "</s>"
+"""The piece of EOS."""
+
 BLOCK_LINES = 20_000
 """Text is tokenized in blocks of so many lines."""
 
@@ -40,6 +45,27 @@ class Tokenizer(ABC):
     @abstractmethod
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
         """What each id stands for, special ids included."""
+
+
+def word_of_piece(pieces: Sequence[str]) -> list[int]:
+    """For each piece the index, from 0, of its white-space word; -1 for the end mark.
+
+    With SentencePiece a word begins at a piece with the mark "▁", which stands for a plain space, and has with it the
+    punctuation that it is attached to. Pieces none of which has the mark are Moses tokens: each is a word, as are
+    punctuation marks and clitics.
+    """
+    marked = any(piece.startswith(WORD_MARK) for piece in pieces)
+    words, word, before = [], -1, ""
+    for piece in pieces:
+        if piece == END_MARK:
+            words.append(-1)
+            continue
+        # A mark that stands alone is the beginning of what follows, even of a piece with a second mark.
+        if word < 0 or not marked or (piece.startswith(WORD_MARK) and before != WORD_MARK):
+            word += 1
+        words.append(word)
+        before = piece
+    return words
 
 
 def read_lines(path: Path) -> Iterator[str]:
