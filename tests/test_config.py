@@ -5,6 +5,7 @@ import pytest
 from lookback import config
 from lookback.config import SentencePiece, Words, load_experiment, load_params
 from lookback.errors import LookbackError
+from tests import fake_results
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
@@ -161,11 +162,25 @@ def test_every_experiment_scales_down_with_nothing_else_changed(path: Path) -> N
 @pytest.mark.parametrize(
     ("train", "told"),
     [
-        ({"target_tokens": 10, "updates": 10, "batch_sentences": 8}, "give either target_tokens or updates"),
-        ({"batch_sentences": 8}, "give either target_tokens or updates"),
-        ({"updates": 10}, "give either batch_target_tokens or batch_sentences"),
+        (
+            {"target_tokens": 10, "updates": 10, "batch_sentences": 8},
+            "give one of target_tokens, target_tokens_by_length, updates",
+        ),
+        ({"batch_sentences": 8}, "give one of target_tokens, target_tokens_by_length, updates"),
+        ({"updates": 10}, "give one of batch_target_tokens, batch_sentences"),
     ],
 )
 def test_a_budget_and_a_size_of_batches_are_given_once(train: dict[str, int], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         config.Train.model_validate(train)
+
+
+def test_a_budget_for_each_training_length() -> None:
+    train = {"target_tokens_by_length": {30: 20, 60: 50}, "batch_sentences": 8}
+    experiment = fake_results.experiment(train=train)
+    assert {(cell.max_train_words, experiment.training(cell).target_tokens) for cell in experiment.cells} == {
+        (30, 20),
+        (60, 50),
+    }
+    with pytest.raises(ValueError, match=r"nothing for 60, one of grid\.max_train_words"):
+        fake_results.experiment(train=train | {"target_tokens_by_length": {30: 2}})

@@ -362,6 +362,18 @@ def test_fairness_is_told_from_what_was_recorded(run, tell, says, warns, tmp_pat
     assert (tell(found) in prose.limits(found)) == warns
 
 
+def test_budgets_for_each_training_length_are_told_apart(tmp_path):
+    train = {"target_tokens_by_length": {30: 10, 60: 20}, "batch_target_tokens": 8}
+    experiment = fake_results.experiment(grid=PAIR | {"max_train_words": [30, 60]}, train=train)
+    folder = fake_results.write_all(tmp_path, experiment)
+    for model in PAIR["models"]:
+        fake_results.write_cell(folder, experiment.cell(f"{model}-30-s1"), run={"target_tokens": 2_000_000})
+    assert prose.budget(read(experiment, folder)) == (
+        "Up to 30 words: every cell was trained on 2,000,000 target tokens. "
+        "Up to 60 words: every cell was trained on 3,000,412 target tokens."
+    )
+
+
 def test_cells_still_falling_are_named(tmp_path):
     found = results(tmp_path / "a", run={"still_falling": True})
     assert "training of `bahdanau-60-s1` ended: it may gain" in prose.falling(found)

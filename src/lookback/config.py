@@ -286,11 +286,14 @@ Model = Annotated[RNNEncoderDecoder | Bahdanau | Transformer, Field(discriminato
 class Train(Settings):
     """The training budget and the batches: the same for every model of an experiment, unless a model says otherwise.
 
-    The budget is `target_tokens` or `updates`; the size of a batch is `batch_target_tokens` or `batch_sentences`.
+    The budget is `target_tokens`, `target_tokens_by_length` or `updates`; the size of a batch is `batch_target_tokens` or `batch_sentences`.
     """
 
     target_tokens: Count | None = None
     """Target pieces with end-of-sentence marks; the batch that reaches this is the last."""
+    target_tokens_by_length: dict[Count, Count] | None = None
+    """In place of `target_tokens`, so many for each of `grid.max_train_words`: where sentences are shorter, fewer make
+    as many sentences."""
     updates: Count | None = None
     """Steps of the optimiser."""
     batch_target_tokens: Count | None = None
@@ -310,9 +313,12 @@ class Train(Settings):
 
     @model_validator(mode="after")
     def one_budget_and_one_size(self) -> Self:
-        for one, other in (("target_tokens", "updates"), ("batch_target_tokens", "batch_sentences")):
-            if (getattr(self, one) is None) == (getattr(self, other) is None):
-                raise ValueError(f"give either {one} or {other}")
+        for names in (
+            ("target_tokens", "target_tokens_by_length", "updates"),
+            ("batch_target_tokens", "batch_sentences"),
+        ):
+            if sum(getattr(self, name) is not None for name in names) != 1:
+                raise ValueError(f"give one of {', '.join(names)}")
         return self
 
 
@@ -462,6 +468,11 @@ class Experiment(Settings):
                     f"models.{name}: a transformer has one matrix for both languages, so it needs tokenize.kind "
                     f"sentencepiece, not words; change that, or leave {name} out of grid.models"
                 )
+        budgets = self.train.target_tokens_by_length
+        if budgets is not None and (missing := set(self.grid.max_train_words) - set(budgets)):
+            raise ValueError(
+                f"train.target_tokens_by_length has nothing for {min(missing)}, one of grid.max_train_words"
+            )
         return self
 
     @property
@@ -482,8 +493,11 @@ class Experiment(Settings):
         """`train`, with what the cell's model has in its place."""
         model = self.models[cell.model]
         changes: dict[str, Any] = {}
+        if self.train.target_tokens_by_length is not None:
+            tokens = self.train.target_tokens_by_length[cell.max_train_words]
+            changes = {"target_tokens": tokens, "target_tokens_by_length": None}
         if model.updates is not None:
-            changes = {"updates": model.updates, "target_tokens": None}
+            changes = {"updates": model.updates, "target_tokens": None, "target_tokens_by_length": None}
         for name in ("average_checkpoints", "label_smoothing"):
             if getattr(model, name) is not None:
                 changes[name] = getattr(model, name)

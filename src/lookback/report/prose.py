@@ -4,7 +4,7 @@ Written from the numbers and the configuration, as `claims` is; the same mark-up
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lookback.buckets import ALL_LENGTHS
 from lookback.config import Experiment, FragmentCorpus
@@ -99,8 +99,21 @@ def batches(results: Results) -> str:
 
 
 def budget(results: Results) -> str:
-    """Whether all cells were trained on equally many target tokens."""
-    tokens = [result.get("target_tokens") for result in results.cells]
+    """Whether all cells were trained on equally many target tokens, or all those of one training length."""
+    if results.experiment.train.target_tokens_by_length is not None:
+        of_length = {
+            words: [result for result in results.cells if result.system.max_train_words == words]
+            for words in results.experiment.grid.max_train_words
+        }
+        return " ".join(
+            f"Up to {words} words: {_budget(cells)[0].lower()}{_budget(cells)[1:]}"
+            for words, cells in of_length.items()
+        )
+    return _budget(results.cells)
+
+
+def _budget(cells: Sequence[CellResult]) -> str:
+    tokens = [result.get("target_tokens") for result in cells]
     if not all(tokens):
         return "The number of target tokens was not recorded for every cell."
     low, high = min(tokens), max(tokens)
