@@ -476,7 +476,7 @@ def watched(
     item = json.loads(path.read_text(encoding="utf-8"))[0]
     alignment = rows and {"source_pieces": source, "target_pieces": target, "percent": rows}
     item |= {"source": "The cat, jumped.", "hypothesis": text, "alignment": alignment}
-    fake_results.write_json(path, [item | {"source": "Of no interest."}, item])
+    fake_results.write_json(path, [item | {"source": "Of no interest.", "hypothesis": "?"}, item])
     report.write(experiment, folder, FAST)
     ((question, (answer,)),) = sentences.watched(read(experiment, folder)).items()
     assert "have *sprang*" in question
