@@ -286,7 +286,8 @@ Model = Annotated[RNNEncoderDecoder | Bahdanau | Transformer, Field(discriminato
 class Train(Settings):
     """The training budget and the batches: the same for every model of an experiment, unless a model says otherwise.
 
-    The budget is `target_tokens`, `target_tokens_by_length` or `updates`; the size of a batch is `batch_target_tokens` or `batch_sentences`.
+    The budget is `target_tokens`, `target_tokens_by_length` or `updates`; the size of a batch is `batch_target_tokens`
+    or `batch_sentences`.
     """
 
     target_tokens: Count | None = None
@@ -470,9 +471,7 @@ class Experiment(Settings):
                 )
         budgets = self.train.target_tokens_by_length
         if budgets is not None and (missing := set(self.grid.max_train_words) - set(budgets)):
-            raise ValueError(
-                f"train.target_tokens_by_length has nothing for {min(missing)}, one of grid.max_train_words"
-            )
+            raise ValueError(f"train.target_tokens_by_length: nothing for {min(missing)} of grid.max_train_words")
         return self
 
     @property
