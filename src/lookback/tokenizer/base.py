@@ -42,6 +42,26 @@ class Tokenizer(ABC):
         """What each id stands for, special ids included."""
 
 
+def word_of_piece(pieces: Sequence[str]) -> list[int]:
+    """For each piece of a sentence the index of its word, from 0; the end mark has -1.
+
+    SentencePiece writes "▁" where a word of the text, between white space, begins. Pieces without any such mark are
+    words themselves. Those of the word tokenizer are Moses tokens: a full stop is a token but no word of its own in the
+    text, so their indices do not count the words between white space.
+    """
+    marked = any(piece.startswith("▁") for piece in pieces)
+    words: list[int] = []
+    word = -1
+    for piece in pieces:
+        if piece == "</s>":
+            words.append(-1)
+            continue
+        if not marked or piece.startswith("▁") or word < 0:
+            word += 1
+        words.append(word)
+    return words
+
+
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, split at "\\n" only: Unicode line separators are part of a sentence."""
     with path.open(encoding="utf-8", newline="\n") as file:

@@ -1,0 +1,126 @@
+"""What of the source's words a linear classifier reads from what the encoder hands on.
+
+It shows that a word's identity lies there in a form that a linear map can use; neither that the decoder uses it, nor,
+where the probe fails, that it is not there in another form. The probe is itself trained, so part of its success is its
+own (Hewitt and Liang 2019, arXiv 1909.03368): hence the majority class beside it, a linear probe in closed form without
+anything to tune, and a test that it stays at chance on shuffled labels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from lookback.buckets import buckets
+from lookback.config import Evaluate
+from lookback.models import TranslationModel
+from lookback.probes import Point
+from lookback.probes.points import by_source_length
+from lookback.tokenizer import EOS
+from lookback.translation import evenly_by_length, in_batches, padded
+
+PLACES = {"first": 0.0, "1/4": 0.25, "middle": 0.5, "3/4": 0.75, "last": 1.0}
+"""Where in the source the piece stands that is to be read: from its first piece, 0, to its last, 1."""
+
+
+FIT_SENTENCES = 3_000
+"""So many does a probe learn from."""
+
+
+def fit_sentences(words: ArrayLike, settings: Evaluate) -> list[int]:
+    """Indices of `FIT_SENTENCES` training sentences, as many of each bucket of length, of their `words` [N].
+
+    As many: where long sentences are rare, a probe would otherwise be worse at them for that reason alone. A bucket
+    with too few gives all.
+    """
+    lengths = np.asarray(words)
+    found = buckets(settings.bucket_edges, lengths)
+    inside = [np.flatnonzero(bucket.contains(lengths)) for bucket in found]
+    return [int(i) for some in inside for i in some[evenly_by_length(lengths[some], FIT_SENTENCES // len(found))]]
+
+
+def readable_words(
+    model: TranslationModel[Any, Any],
+    sources: Sequence[Sequence[int]],
+    words: Sequence[int],
+    fit_sources: Sequence[Sequence[int]],
+    settings: Evaluate,
+    batch_sentences: int,
+    name: str,
+) -> list[Point]:
+    """How many source pieces a linear probe names right, by source length and by place in the sentence.
+
+    A model with one vector is asked for the piece at each of `PLACES` from that vector; other models from their
+    annotation (the encoder's state) at that very place, which has it at hand: the measure of what could be read. One
+    probe a place, for all lengths together, as the decoder too has one set of weights for all; it must find the place
+    in sentences of every length, which is harder than to read the n-th word.
+
+    A value is the share of n sentences that are right. Series: a place; and `<place>, majority`, for always naming the
+    piece that is most frequent there in `fit_sources`. What never stands there in `fit_sources` cannot be named.
+
+    Args:
+        model: in evaluation mode.
+        sources: piece ids of the test sentences, without end mark.
+        words: source words of each.
+        fit_sources: piece ids of the sentences that the probe learns from, those of train that `fit_sentences` chooses.
+            Longer ones than the model was trained on are among them, so that all cells have the same.
+        settings: buckets and intervals.
+        batch_sentences: so many at a time.
+        name: what the progress bar calls it.
+    """
+    fit_vectors, fit_pieces = vectors_and_pieces(model, fit_sources, batch_sentences, f"{name}: to fit")
+    vectors, pieces = vectors_and_pieces(model, sources, batch_sentences, f"{name}: to test")
+    ones = np.ones(len(sources))
+    points = []
+    for i, place in enumerate(PLACES):
+        right = probe(fit_vectors[:, i], fit_pieces[:, i], vectors[:, i]) == pieces[:, i]
+        usual = pieces[:, i] == np.bincount(fit_pieces[:, i]).argmax()
+        points += by_source_length("readable_words", place, right, ones, words, settings)
+        points += by_source_length("readable_words", f"{place}, majority", usual, ones, words, settings)
+    return points
+
+
+def probe(
+    fit_vectors: NDArray[np.float32], fit_labels: NDArray[np.int64], vectors: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """The labels [M] that a ridge regression on one-hot labels, fitted to [N, D] and [N], gives `vectors` [M, D].
+
+    Each component is scaled to variance 1 first; the penalty is 1.
+    """
+    if len(np.unique(fit_labels)) == 1:  # nothing to fit: most sentences end with a full stop
+        return np.full(len(vectors), fit_labels[0])
+    return make_pipeline(StandardScaler(), RidgeClassifier()).fit(fit_vectors, fit_labels).predict(vectors)
+
+
+@torch.inference_mode()
+def vectors_and_pieces(
+    model: TranslationModel[Any, Any], sources: Sequence[Sequence[int]], batch_sentences: int, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """For each of `PLACES` in each sentence what is read, [N, places, D], and the piece there, [N, places]."""
+    device = next(model.parameters()).device
+    last = np.array([max(0, len(source) - 1) for source in sources])
+    at = np.rint(last[:, None] * np.array([*PLACES.values()])).astype(np.int64)
+    pieces = np.array([[[*source, EOS][place] for place in row] for source, row in zip(sources, at, strict=True)])
+    found: dict[int, NDArray[np.float32]] = {}
+
+    def work(indices: NDArray[np.int64]) -> None:
+        memory = model.encode(padded([[*sources[i], EOS] for i in indices], device))
+        read = _read(memory, torch.from_numpy(at[indices]).to(device)).float().cpu().numpy()
+        found.update(zip(indices.tolist(), read, strict=True))
+
+    in_batches(name, [len(source) for source in sources], batch_sentences, work)
+    return np.stack([found[i] for i in range(len(sources))]), pieces
+
+
+def _read(memory: Any, at: Tensor) -> Tensor:
+    """The one vector for all places, or the state at each of the places [B, P]: [B, P, D]."""
+    if hasattr(memory, "summary"):
+        return memory.summary[:, None].expand(-1, at.shape[1], -1)
+    states = memory.annotations if hasattr(memory, "annotations") else memory.states
+    return states.gather(1, at[..., None].expand(-1, -1, states.shape[-1]))
