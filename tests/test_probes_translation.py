@@ -403,6 +403,14 @@ def test_states_beside_a_piece_tell_it_and_one_vector_forgets() -> None:
     assert vector["1st"] < 0.25 < vector["2nd to last"]
 
 
+def test_what_cannot_be_named_is_not_counted() -> None:
+    """Piece 9 opens one sentence of those to learn from, piece 10 none."""
+    learnt = [[4, 6], [4, 7], [5, 6], [5, 7], [9, 6]]
+    points = readable_words(tiny(MODELS[1]), [[4], [5], [9], [10]], [1] * 4, learnt, SETTINGS, 4, "test")
+    found = {p["series"]: (p["n"], p["value"]) for p in points if p["x"] is None}
+    assert found == {"1st": (2, 1.0), "1st, majority": (2, 0.5)}
+
+
 def test_a_probe_learns_from_as_many_sentences_of_each_length() -> None:
     words = np.repeat([2, 5, 9], [5_000, 2_000, 30])
     chosen = fit_sentences(words, SETTINGS)

@@ -58,9 +58,9 @@ def readable_words(
     annotation (the encoder's state) at that very place, which has it at hand: the measure of what could be read. One
     probe a place, for all lengths together, as the decoder too has one set of weights for all.
 
-    A value is the share that is right of n sentences, those that have a piece there. Series: a place; and `<place>,
-    majority`, for always naming the piece that is most frequent there in `fit_sources`. What stands there less than
-    twice in `fit_sources` cannot be named.
+    A value is the share that is right of n sentences: those that have a piece there, and one that stands there twice at
+    least in `fit_sources`, since others cannot be named. Series: a place; and `<place>, majority`, for always naming
+    the piece that is most frequent there in `fit_sources`.
 
     Args:
         model: in evaluation mode.
@@ -76,12 +76,14 @@ def readable_words(
     vectors, pieces = vectors_and_pieces(model, sources, batch_sentences, f"{name}: to test")
     points = []
     for i, place in enumerate(PLACES):
-        there, fit_there = pieces[:, i] != PAD, fit_pieces[:, i] != PAD
-        if not fit_there.any():
-            continue
+        fit_there = fit_pieces[:, i] != PAD
         labels = fit_pieces[fit_there, i]
+        counts = np.bincount(labels, minlength=pieces.max() + 1)
+        there = (pieces[:, i] != PAD) & (counts[pieces[:, i]] > 1)
+        if not there.any():
+            continue
         right = probe(fit_vectors[fit_there, i], labels, vectors[:, i]) == pieces[:, i]
-        usual = pieces[:, i] == np.bincount(labels).argmax()
+        usual = pieces[:, i] == counts.argmax()
         points += by_source_length("readable_words", place, right & there, there, words, settings)
         points += by_source_length("readable_words", f"{place}, majority", usual & there, there, words, settings)
     return points
