@@ -53,13 +53,13 @@ def evenly_by_length(words: ArrayLike, count: int) -> list[int]:
     return [int(i) for i in order[steps]]
 
 
-def _by_length(lengths: Sequence[int], size: int) -> list[np.ndarray]:
+def batches_by_length(lengths: Sequence[int], size: int) -> list[np.ndarray]:
     """Batches of indices of similar length, the longest first, so that too little memory shows at once."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     """Rows of ids as one [B, longest] tensor."""
     tensors = [torch.as_tensor(np.asarray(row, dtype=np.int64)) for row in rows]
     return pad_sequence(tensors, batch_first=True, padding_value=PAD).to(device)
@@ -69,9 +69,10 @@ def _banned(settings: Translate) -> tuple[int, ...]:
     return (UNK,) if settings.ban_unknown else ()
 
 
-def _in_batches(name: str, lengths: Sequence[int], size: int, work: Callable[[np.ndarray], None]) -> None:
+def in_batches(name: str, lengths: Sequence[int], size: int, work: Callable[[np.ndarray], None]) -> None:
+    """Calls `work` with the indices [B] of each batch of sentences, under a progress bar of that name."""
     with bar(name, len(lengths), " sentences") as progress:
-        for indices in _by_length(lengths, size):
+        for indices in batches_by_length(lengths, size):
             work(indices)
             progress.update(len(indices))
 
@@ -90,12 +91,12 @@ def translate(
     found: dict[int, Translation] = {}
 
     def work(indices: np.ndarray) -> None:
-        source = _padded([[*sources[i], EOS] for i in indices], device)
+        source = padded([[*sources[i], EOS] for i in indices], device)
         for i, best in zip(indices, beam_search(model, source, settings, banned=_banned(settings)), strict=True):
             text = tokenizer.decode(best.tokens)
             found[int(i)] = Translation(text, len(best.tokens), best.score, best.cut_off)
 
-    _in_batches(name, [len(s) for s in sources], settings.batch_sentences, work)
+    in_batches(name, [len(s) for s in sources], settings.batch_sentences, work)
     return [found[i] for i in range(len(sources))]
 
 
@@ -105,8 +106,8 @@ def translate_with_alignment(
 ) -> tuple[Translation, Alignment | None]:
     """One sentence, and where the model looked; `None` for a model without attention."""
     device = next(model.parameters()).device
-    padded = _padded([[*source, EOS]], device)
-    best: Hypothesis = beam_search(model, padded, settings, alignments=True, banned=_banned(settings))[0]
+    batch = padded([[*source, EOS]], device)
+    best: Hypothesis = beam_search(model, batch, settings, alignments=True, banned=_banned(settings))[0]
     translation = Translation(tokenizer.decode(best.tokens), len(best.tokens), best.score, best.cut_off)
     if best.alignment is None:
         return translation, None
@@ -133,12 +134,12 @@ def reference_loss(
     nats = np.zeros(len(sources))
 
     def work(indices: np.ndarray) -> None:
-        source = _padded([[*sources[i], EOS] for i in indices], device)
-        target_in = _padded([[BOS, *references[i]] for i in indices], device)
-        target_out = _padded([[*references[i], EOS] for i in indices], device)
+        source = padded([[*sources[i], EOS] for i in indices], device)
+        target_in = padded([[BOS, *references[i]] for i in indices], device)
+        target_out = padded([[*references[i], EOS] for i in indices], device)
         logits = model(source, target_in).float()
         loss = cross_entropy(logits.transpose(1, 2), target_out, ignore_index=PAD, reduction="none")
         nats[indices] = loss.sum(1).double().cpu().numpy()
 
-    _in_batches(name, [max(len(s), len(r)) for s, r in zip(sources, references, strict=True)], batch_sentences, work)
+    in_batches(name, [max(len(s), len(r)) for s, r in zip(sources, references, strict=True)], batch_sentences, work)
     return nats, np.array([len(r) + 1 for r in references])
