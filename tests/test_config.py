@@ -133,6 +133,9 @@ def test_every_experiment_scales_down_with_nothing_else_changed(path: Path) -> N
     small = experiment.model_copy(update={"train": experiment.train.model_copy(update={"scale_down": 8})})
     for cell in experiment.cells:
         given, scaled = (of.model(cell) for of in (experiment, small))
+        if isinstance(given, config.WordByWord) or isinstance(scaled, config.WordByWord):
+            assert given == scaled
+            continue
         changed = {key for key in type(given).model_fields if getattr(given, key) != getattr(scaled, key)}
         assert changed <= {*given.widths, "d_model", "heads", "optimiser"}
         assert type(scaled).model_validate(scaled.model_dump()) == scaled

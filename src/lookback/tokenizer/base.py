@@ -41,6 +41,14 @@ class Tokenizer(ABC):
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
         """What each id stands for, special ids included."""
 
+    @abstractmethod
+    def words(self, ids: Sequence[int], side: Side) -> list[str]:
+        """The words that the ids spell: what stands between white space, or the tokens of a tokenizer of words."""
+
+    @abstractmethod
+    def join(self, words: Sequence[str]) -> str:
+        """Text of words of the target, as `words` gives them; one line."""
+
 
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, split at "\\n" only: Unicode line separators are part of a sentence."""
