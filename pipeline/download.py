@@ -1,7 +1,8 @@
 """Brings a corpus here, from whichever source, as plain aligned text.
 
 Reads:   conf/<experiment>.yaml: corpus
-Writes:  data/<experiment>/raw/{train,valid,test}.{source,target} and manifest.json
+Writes:  data/<experiment>/raw/{train,valid,test}.{source,target} and manifest.json; of the built-in corpus also
+         {valid,test}.alignment, the gold word alignment (`lookback.corpus.fragment`)
 Example: python -m pipeline.download --experiment demo
 """
 

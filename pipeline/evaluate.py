@@ -31,9 +31,7 @@ def main() -> None:
         references=list(read_lines(layout.prepared / "test.target")),
         source_words=np.load(layout.prepared / "test.words.npy")[:, 0].astype(int),
         hypotheses=list(read_lines(translations / "test.hypotheses")),
-        search={
-            name: [float(row[name]) for row in table] for name in ("cut_off", "reference_nats", "reference_pieces")
-        },
+        search={name: _column(table, name) for name in ("cut_off", "reference_nats", "reference_pieces")},
         examples=stage.read_json(translations / "examples.json"),
         training=training,
         output=output,
@@ -41,6 +39,11 @@ def main() -> None:
     log_evaluation(
         tracking_uri(stage.project_root()), experiment.name, cell.name, training["mlflow_run_id"], rows, output
     )
+
+
+def _column(table: list[dict[str, str]], name: str) -> list[float] | None:
+    """The numbers of a column; nothing if it is blank, as a dictionary's losses are."""
+    return [float(row[name]) for row in table] if any(row[name] for row in table) else None
 
 
 if __name__ == "__main__":

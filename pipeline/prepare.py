@@ -1,7 +1,8 @@
 """Cleans the training pairs, counts words, selects if asked; validation and test keep every line as it came.
 
 Reads:   conf/<experiment>.yaml: prepare; data/<experiment>/raw/
-Writes:  data/<experiment>/prepared/, and the counts of every step in its manifest.json
+Writes:  data/<experiment>/prepared/: {train,valid,test}.{source,target,words.npy}, {valid,test}.alignment if the
+         corpus has them, and the counts of every step in manifest.json
 Example: python -m pipeline.prepare --experiment demo
 """
 

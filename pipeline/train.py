@@ -1,7 +1,8 @@
-"""Trains one cell of the grid; killed at any moment and started again, it goes on from its last validation.
+"""Trains one cell of the grid; killed at any moment and started again, a network goes on from its last validation.
 
 Reads:   conf/<experiment>.yaml: train, models.<model>; params.yaml: hardware; data/<experiment>/encoded/
-Writes:  models/<experiment>/<cell>/: weights.safetensors, config.json, the tokenizer, training.json
+Writes:  models/<experiment>/<cell>/: weights.safetensors and config.json, or of word_by_word dictionary.json; the
+         tokenizer, training.json
 Example: python -m pipeline.train --experiment demo --cell bahdanau-60-s1 (--fast-dev-run: does it work at all?)
 """
 
@@ -9,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lookback.config import load_params
+from lookback import dictionary
+from lookback.config import WordByWord, load_params
 from lookback.provenance import provenance
 from lookback.tracking import tracking_uri
 from lookback.tracking.lightning import MLflowRunLogger
@@ -28,20 +30,26 @@ def main() -> None:
     if given.fast_dev_run:
         with TemporaryDirectory() as folder:
             resume, output = Path(folder, "resume"), Path(folder, "model")
+            if isinstance(model, WordByWord):
+                dictionary.train(model, layout.encoded, cell, output, facts)
+                return
             train(model, settings, hardware, layout.encoded, cell, resume, output, facts, fast_dev_run=True)
         return
 
-    about = {
-        "cell": cell.model_dump(),
-        "model": model.model_dump(mode="json"),
-        "train": settings.model_dump(mode="json"),
-    }
+    about = {"cell": cell.model_dump(), "model": model.model_dump(mode="json")}
+    if not isinstance(model, WordByWord):
+        about["train"] = settings.model_dump(mode="json")
     resume, output = layout.resume(cell.name), layout.model(cell.name)
     logger = MLflowRunLogger(
         tracking_uri(stage.project_root()), experiment.name, cell.name, about, facts, resume / "mlflow_run_id"
     )
-    result = train(model, settings, hardware, layout.encoded, cell, resume, output, facts, logger)
-    about = asdict(result) | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
+    if isinstance(model, WordByWord):
+        result = dictionary.train(model, layout.encoded, cell, output, facts)
+        logger.log_metrics({"train/entries": result["entries"]})
+        logger.finalize("success")
+    else:
+        result = asdict(train(model, settings, hardware, layout.encoded, cell, resume, output, facts, logger))
+    about = result | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
     stage.write_json(output / "training.json", about)
 
 

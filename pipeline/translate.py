@@ -1,4 +1,4 @@
-"""Translates the test set with one cell's model, and measures its loss on the references.
+"""Translates the test set with one cell's model, and measures the loss of a network on the references.
 
 Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<cell>/; data/<experiment>/encoded/
 Writes:  translations/<experiment>/<cell>/: test.hypotheses (plain text, a line a sentence), test.csv (what search and
@@ -12,11 +12,18 @@ from dataclasses import asdict
 
 import numpy as np
 
+from lookback import dictionary
 from lookback.batching import EncodedSplit
-from lookback.config import Translate, load_params
-from lookback.models import TranslationModel
-from lookback.tokenizer import Tokenizer, load_tokenizer
-from lookback.translation import evenly_by_length, reference_loss, translate, translate_with_alignment
+from lookback.config import WordByWord, load_params
+from lookback.tokenizer import load_tokenizer
+from lookback.translation import (
+    Alignment,
+    Translation,
+    evenly_by_length,
+    reference_loss,
+    translate,
+    translate_with_alignment,
+)
 from lookback.weights import load_model, place
 from pipeline import stage
 
@@ -26,19 +33,32 @@ def main() -> None:
     experiment, layout = stage.load(given.experiment)
     cell, settings = experiment.cell(given.cell), experiment.translate
     folder = layout.model(cell.name)
-    model = place(load_model(folder), load_params().hardware)
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
     test = EncodedSplit.open(layout.encoded, "test")
     sources, references = ([side[i].tolist() for i in range(len(test))] for side in (test.source, test.target))
 
     name = f"translate {cell.experiment}/{cell.name}"
-    translations = translate(model, tokenizer, sources, settings, name)
-    nats, pieces = reference_loss(model, sources, references, settings.batch_sentences, f"{name}: reference loss")
-    examples = []
-    for index in evenly_by_length(np.asarray(test.words)[:, 0], settings.examples):
-        examples.append({"index": index} | _example(model, tokenizer, sources[index], settings))
-    for text in (showcase.text for showcase in settings.showcase):
-        examples.append({"source": text} | _example(model, tokenizer, tokenizer.encode([text], "source")[0], settings))
+    if isinstance(experiment.models[cell.model], WordByWord):
+        entries = dictionary.load(folder)
+        translations = [dictionary.translate(entries, tokenizer, source) for source in sources]
+        losses = [("", "")] * len(sources)
+
+        def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
+            return dictionary.translate(entries, tokenizer, source), None
+    else:
+        model = place(load_model(folder), load_params().hardware)
+        translations = translate(model, tokenizer, sources, settings, name)
+        nats, pieces = reference_loss(model, sources, references, settings.batch_sentences, f"{name}: reference loss")
+        losses = [(f"{loss:.4f}", count) for loss, count in zip(nats, pieces, strict=True)]
+
+        def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
+            return translate_with_alignment(model, tokenizer, source, settings)
+
+    chosen = evenly_by_length(np.asarray(test.words)[:, 0], settings.examples)
+    examples = [{"index": index} | _told(*example(sources[index])) for index in chosen]
+    texts = [showcase.text for showcase in settings.showcase]
+    shown = tokenizer.encode(texts, "source")
+    examples += [{"source": text} | _told(*example(ids)) for text, ids in zip(texts, shown, strict=True)]
 
     output = layout.translations(cell.name)
     output.mkdir(parents=True, exist_ok=True)
@@ -46,13 +66,12 @@ def main() -> None:
     with (output / "test.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pieces", "score", "cut_off", "reference_nats", "reference_pieces"])
-        for t, loss, count in zip(translations, nats, pieces, strict=True):
-            writer.writerow([t.pieces, f"{t.score:.4f}", int(t.cut_off), f"{loss:.4f}", count])
+        for t, loss in zip(translations, losses, strict=True):
+            writer.writerow([t.pieces, "" if t.score is None else f"{t.score:.4f}", int(t.cut_off), *loss])
     stage.write_json(output / "examples.json", examples)
 
 
-def _example(model: TranslationModel, tokenizer: Tokenizer, source: Sequence[int], settings: Translate) -> dict:
-    translation, alignment = translate_with_alignment(model, tokenizer, source, settings)
+def _told(translation: Translation, alignment: Alignment | None) -> dict:
     return {"translation": asdict(translation), "alignment": alignment and asdict(alignment)}
 
 

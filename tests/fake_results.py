@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lookback import config
+from lookback.evaluation import CURVE_COLUMNS
 from lookback.scoring import COLUMNS, write_rows
 
 SHOWCASE = "The cat that was sitting on the mat, which was next to the dog, jumped."
@@ -21,6 +22,8 @@ BLEU: dict[tuple[str, int], tuple[float, ...]] = {
     ("bahdanau", 30): (99.1, 99.0, 98.8, 84.1, 57.2, 45.0),
     ("transformer", 60): (99.2, 99.0, 98.4, 97.2, 94.1, 89.3),
     ("transformer", 30): (99.4, 99.2, 98.6, 61.0, 30.2, 14.7),
+    ("word_by_word", 60): (25.1, 20.3, 19.8, 19.4, 19.2, 19.1),
+    ("word_by_word", 30): (25.0, 20.2, 19.7, 19.5, 19.0, 19.2),
 }
 """Means over the seeds in each ten words, much as a quick trial gave them."""
 
@@ -92,15 +95,19 @@ def write_cell(
     ]
     total = sum(count * score for count, score in zip(n, scores, strict=True)) / sum(n)
     rows.append(_row(cell, None, None, sum(n), total, half_width / 2))
+    if cell.model == "word_by_word":
+        row = {"reference_loss": None} | (row or {})
     write_rows(output / "by_length.csv", [one | (row or {}) for one in rows])
     curve = _curve(cell, random)
     with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(curve[0]), lineterminator="\n")
+        columns: list[str] = list(CURVE_COLUMNS)
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(curve)
     facts = _run(cell, curve) | (run or {})
+    metrics = {"bleu": round(total, 2)} | {key: facts[key] for key in ("valid_loss",) if key in facts}
     write_json(output / "run.json", facts)
-    write_json(output / "metrics.json", {"bleu": round(total, 2), "valid_loss": facts["valid_loss"]})
+    write_json(output / "metrics.json", metrics)
     write_json(output / "examples.json", _examples(cell, random, source))
     return output
 
@@ -126,6 +133,8 @@ def _row(cell: config.Cell, low: int | None, high: int | None, n: int, bleu: flo
 
 
 def _curve(cell: config.Cell, random: np.random.Generator) -> list[dict[str, Any]]:
+    if cell.model == "word_by_word":
+        return []
     final = {"rnn_encoder_decoder": 1.1, "bahdanau": 0.06, "transformer": 0.09}.get(cell.model, 0.3)
     points = []
     for step in range(250, 3001, 250):
@@ -140,6 +149,18 @@ def _curve(cell: config.Cell, random: np.random.Generator) -> list[dict[str, Any
 def _run(cell: config.Cell, curve: list[dict[str, Any]]) -> dict[str, Any]:
     sizes = {"rnn_encoder_decoder": 1_204_312, "bahdanau": 1_301_144, "transformer": 1_388_800}
     speeds = {"rnn_encoder_decoder": 9_100.0, "bahdanau": 6_700.0, "transformer": 10_400.0}
+    shared = {
+        "mlflow_run_id": f"{abs(len(cell.name) * 7919 + cell.seed):032x}",
+        "provenance": {"git_commit": "0123456789abcdef0123456789abcdef01234567", "git_dirty": False},
+        "tokenizer_fingerprint": "ab" * 32,
+        "corpus_fingerprint": "cd" * 32,
+        "test_fingerprint": "ef" * 32,
+        "versions": {"torch": "2.13.0", "sacrebleu": "2.6.0"},
+        "cell": cell.model_dump(),
+    }
+    if cell.model == "word_by_word":
+        model = {"architecture": "word_by_word", "pairs": 10_000, "iterations": 5}
+        return {"entries": 1_765, "sentences": 9_970, "seconds": 6.1, "model": model} | shared
     return {
         "parameters": sizes.get(cell.model, 1_250_000),
         "target_tokens": 3_000_412,
@@ -154,14 +175,7 @@ def _run(cell: config.Cell, curve: list[dict[str, Any]]) -> dict[str, Any]:
         "best_step": 3000,
         "valid_loss": min(point["valid_loss"] for point in curve),
         "still_falling": cell.model == "rnn_encoder_decoder",
-        "mlflow_run_id": f"{abs(len(cell.name) * 7919 + cell.seed):032x}",
-        "provenance": {"git_commit": "0123456789abcdef0123456789abcdef01234567", "git_dirty": False},
-        "tokenizer_fingerprint": "ab" * 32,
-        "corpus_fingerprint": "cd" * 32,
-        "test_fingerprint": "ef" * 32,
-        "versions": {"torch": "2.13.0", "sacrebleu": "2.6.0"},
-        "cell": cell.model_dump(),
-    }
+    } | shared
 
 
 def corpus() -> dict[str, Any]:
@@ -211,7 +225,7 @@ NOUNS = ("Katze", "Matte", "Hund", "Lehrer", "Garten", "Brief", "Zug", "Apfel", 
 
 
 def _examples(cell: config.Cell, random: np.random.Generator, source: str | None) -> list[dict[str, Any]]:
-    good = cell.model != "rnn_encoder_decoder"
+    good = cell.model not in ("rnn_encoder_decoder", "word_by_word")
     target = "Die Katze, die auf der Matte saß, die neben dem Hund lag, sprang."
     items = [
         _example(None, SHOWCASE, None, target if good else "Die Katze, die auf der Matte saß, sprang.", cell, random)
@@ -231,7 +245,7 @@ def _example(
     index: int | None, source: str, reference: str | None, text: str, cell: config.Cell, random: np.random.Generator
 ) -> dict[str, Any]:
     alignment = None
-    if cell.model != "rnn_encoder_decoder":
+    if cell.model not in ("rnn_encoder_decoder", "word_by_word"):
         source_pieces = [f"▁{word}" for word in source.split()] + ["</s>"]
         target_pieces = [f"▁{word}" for word in text.split()] + ["</s>"]
         rows, columns = np.arange(len(target_pieces))[:, None], np.arange(len(source_pieces))[None]

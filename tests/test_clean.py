@@ -45,6 +45,16 @@ def dropped(manifest: dict) -> dict[str, int]:
     return {step["reason"]: step["dropped"] for step in manifest["train"]["steps"] if step["dropped"]}
 
 
+def test_the_gold_alignment_is_passed_on_where_there_is_one(tmp_path):
+    alignment = b"0-0 1-0 2-1\r\n"
+    write(tmp_path / "raw", [("a good pair", "une bonne paire")])
+    (tmp_path / "raw/test.alignment").write_bytes(alignment)
+    manifest = clean.prepare(tmp_path / "raw", tmp_path / "prepared", Prepare(), "en", "fr")
+    assert (tmp_path / "prepared/test.alignment").read_bytes() == alignment
+    assert manifest["files"]["test.alignment"] == hashlib.sha256(alignment).hexdigest()
+    assert not (tmp_path / "prepared/valid.alignment").exists()
+
+
 # --- the filters ------------------------------------------------------------------------------------------------------
 
 GOOD: Pair = ("a good pair", "une bonne paire")

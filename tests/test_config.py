@@ -59,6 +59,7 @@ def edited(tmp_path: Path):
         ("  beam: 4", "  beem: 4", ["conf/demo.yaml", "translate.beem", "unknown key"]),
         ("  beam: 4", "  beam: 0", ["translate.beam", "greater than or equal to 1", "0"]),
         ("hidden: 224", "hidden: wide", ["models.rnn_encoder_decoder.hidden", "valid integer", "wide"]),
+        ("word_by_word: {}", "word_by_word: {dropout: 0.1}", ["models.word_by_word.dropout", "unknown key"]),
         ("heads: 4", "heads: 3", ["models.transformer", "heads (3) must divide d_model (128)"]),
         ("models: [rnn_encoder_decoder,", "models: [rnn,", ["grid.models", "'rnn'", "bahdanau, transformer"]),
         ("evaluate:", "evaluation:", ["evaluation", "unknown key"]),
@@ -97,9 +98,7 @@ def test_a_number_with_an_exponent_is_a_number(edited) -> None:
 def test_the_tokenizer_is_sentencepiece_unless_another_kind_is_named(tmp_path: Path) -> None:
     assert isinstance(load_experiment("demo", ROOT).tokenize, SentencePiece)
     text = (ROOT / "conf/demo.yaml").read_text()
-    text = text.replace(PIECES, "  kind: words\n").replace(
-        "models: [rnn_encoder_decoder, bahdanau, transformer]", "models: [bahdanau]"
-    )
+    text = text.replace(PIECES, "  kind: words\n").replace("bahdanau, transformer", "bahdanau")
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/demo.yaml").write_text(text)
     # The settings of a transformer may stay, as long as the grid does not name it.
@@ -147,6 +146,9 @@ def test_every_experiment_scales_down_with_nothing_else_changed(path: Path) -> N
     small = experiment.model_copy(update={"train": experiment.train.model_copy(update={"scale_down": 8})})
     for cell in experiment.cells:
         given, scaled = (of.model(cell) for of in (experiment, small))
+        if isinstance(given, config.WordByWord) or isinstance(scaled, config.WordByWord):
+            assert given == scaled
+            continue
         changed = {key for key in type(given).model_fields if getattr(given, key) != getattr(scaled, key)}
         assert changed <= {*given.widths, "d_model", "heads", "optimiser"}
         assert type(scaled).model_validate(scaled.model_dump()) == scaled

@@ -54,6 +54,16 @@ def test_what_is_written_can_be_followed_back(tmp_path: Path) -> None:
     assert "history" not in run
 
 
+def test_a_dictionary_has_scores_and_no_losses(tmp_path: Path) -> None:
+    search = {"cut_off": [0, 0], "reference_nats": None, "reference_pieces": None}
+    inputs: dict[str, Any] = {**INPUTS, "search": search, "training": {"history": [], "entries": 7}}
+    rows = evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **inputs, output=tmp_path)
+    assert {row["reference_loss"] for row in rows} == {None}
+    assert set(json.loads((tmp_path / "metrics.json").read_text())) == {"bleu", "chrf", "bleu_longest"}
+    assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1
+    assert json.loads((tmp_path / "run.json").read_text())["entries"] == 7
+
+
 def test_examples_are_of_test_sentences_or_of_others(tmp_path: Path) -> None:
     evaluate(CELL, Evaluate(resamples=10), **INPUTS, output=tmp_path)
     tested, other = json.loads((tmp_path / "examples.json").read_text())

@@ -82,8 +82,9 @@ def test_every_system_is_named_in_wide_and_narrow_figures(results):
 @pytest.mark.parametrize(("width", "dpi"), [(7.0, 150), (figures.NARROW_INCHES, 72)])
 @pytest.mark.parametrize("lengths", [[30, 60], [20, 30, 50, 60, 80]])
 def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path):
-    grid = {"models": ["rnn_encoder_decoder", "bahdanau", "transformer"], "max_train_words": lengths}
-    experiment = fake_results.experiment(grid=grid)
+    models = {name: {} for name in ("rnn_encoder_decoder", "bahdanau", "transformer", "word_by_word")}
+    grid = {"models": list(models), "max_train_words": lengths}
+    experiment = fake_results.experiment(grid=grid, models=models)
     results = read(experiment, fake_results.write_all(tmp_path, experiment))
     with figures.styled(config.Report()):
         figure = figures.length(results, width)

@@ -157,17 +157,33 @@ def test_german_is_a_function_of_english() -> None:
     assert again > 100
 
 
-def test_alignments_are_within_the_sentences_and_cover_the_nouns() -> None:
+def test_alignments_are_within_the_sentences_and_cover_every_word() -> None:
     random = Random(8)
-    nouns = {form for sort in lexicon.SORTS for noun in lexicon.NOUNS[sort]
-             for form in (noun.english, noun.english_plural)}  # fmt: skip
-    for _ in range(100):
-        sentence = Sentence(draw(random, 25))
+    nouns = {
+        english: {noun.form(plural, case) for case in ("nom", "acc", "dat")}
+        for sort in lexicon.SORTS
+        for noun in lexicon.NOUNS[sort]
+        for plural, english in ((False, noun.english), (True, noun.english_plural))
+    }
+    for number in range(500):
+        sentence = Sentence(draw(random, 4 + number % 57))
         source, target = sentence.english.split(), sentence.german.split()
-        assert all(0 <= i < len(source) and 0 <= j < len(target) for i, j in sentence.alignment)
-        aligned = {i for i, _ in sentence.alignment}
-        assert all(i in aligned for i, word in enumerate(source) if word.rstrip(".,") in nouns)
-        assert len(aligned) == len(source)
+        assert {i for i, _ in sentence.alignment} == set(range(len(source)))
+        assert {j for _, j in sentence.alignment} == set(range(len(target)))
+        assert sentence.alignment == sorted(set(sentence.alignment))
+        for i, j in sentence.alignment:
+            if forms := nouns.get(source[i].rstrip(".,")):
+                assert target[j].rstrip(".,") in forms
+
+
+def test_the_alignment_stands_beside_valid_and_test(corpus: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = corpus
+    for name, split in draw_splits(SMALL):
+        if name == "train":
+            break
+        pharaoh = [" ".join(f"{i}-{j}" for i, j in sentence.alignment) for sentence in split]
+        assert lines(folder, f"{name}.alignment") == pharaoh
+    assert not (folder / "train.alignment").exists()
 
 
 def test_plain_text(corpus: tuple[Path, dict[str, Any]]) -> None:

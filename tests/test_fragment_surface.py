@@ -460,6 +460,39 @@ def test_what_is_not_in_the_language() -> None:
     assert not derives(sentence(main("the man", to("saw", deep))))
 
 
+# fmt: off
+ALIGNMENTS = [
+    # The cat that was sitting on the mat, which was next to the dog, jumped.
+    # 0   1   2    3   4       5  6   7    8     9   10   11 12  13  14
+    # Die Katze, die auf der Matte saß, die neben dem Hund war, sprang.
+    # 0   1      2   3   4   5     6    7   8     9   10   11   12
+    (SHOWCASE, "0-0 1-1 2-2 3-6 4-6 5-3 6-4 7-5 8-7 9-11 10-8 11-8 12-9 13-10 14-12"),
+    # A waiter was offering the guests the fresh cakes. / Ein Kellner bot den Gästen die frischen Kuchen an.
+    (sentence(main("a waiter", give("offering", "the+ guest", "the+ fresh cake"))),
+     "0-0 1-1 2-2 2-8 3-2 3-8 4-3 5-4 6-5 7-6 8-7"),
+    # A mouse was running into the house. / Eine Maus lief ins Haus.
+    (sentence(main("a mouse", go("running", "into", "the house"))), "0-0 1-1 2-2 3-2 4-3 5-3 6-4"),
+    # Because the dwarf was looking at the crown, the queen got up.
+    # Weil der Zwerg die Krone ansah, stand die Königin auf.
+    (sentence(first("because", cl("the dwarf", to("looking at", "the crown")), "the queen", did("got up"))),
+     "0-0 1-1 2-2 3-5 4-5 5-5 6-3 7-4 8-7 9-8 10-6 10-9 11-6 11-9"),
+    # The gardener wept because the boys threw away the flowers that belonged to the grandmother.
+    # Der Gärtner weinte, weil die Jungen die Blumen wegwarfen, die der Großmutter gehörten.
+    (sentence(last(main("the gardener", did("wept")), "because", "the+ boy",
+                   to("threw away", rel("the+ flower", "that", to("belonged to", "the grandmother"))))),
+     "0-0 1-1 2-2 3-3 4-4 5-5 6-8 7-8 8-6 9-7 10-9 11-12 12-12 13-10 14-11"),
+    # The king, next to whom a lion lay, was eating an apple. / Der König, neben dem ein Löwe lag, aß einen Apfel.
+    (sentence(main(obl("the king", "next to", "which,", "a lion", "lay"), to("eating", "a apple"))),
+     "0-0 1-1 2-2 3-2 4-3 5-4 6-5 7-6 8-7 9-7 10-8 11-9"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("derivation", "pharaoh"), ALIGNMENTS)
+def test_alignment_by_hand(derivation: Node, pharaoh: str) -> None:
+    assert " ".join(f"{i}-{j}" for i, j in Sentence(derivation).alignment) == pharaoh
+
+
 def test_alignment_follows_the_derivation() -> None:
     pair = Sentence(sentence(front("yesterday", "the boy", to("phoning", near("the woman", "in", "the house")))))
     assert pair.english == "Yesterday the boy was phoning the woman in the house."

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,10 +69,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "corpus", "valid", value=30)
     edit(tiny, "corpus", "test_per_ten_words", value=5)
     edit(tiny, "tokenize", "vocabulary_size", value=400)
-    edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer"])
+    edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer", "word_by_word"])
     edit(tiny, "grid", "max_train_words", value=[30])
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
+    edit(tiny, "models", "word_by_word", value={"pairs": 500})
     edit(tiny, "train", "target_tokens", value=3000)
     edit(tiny, "train", "batch_target_tokens", value=500)
     edit(tiny, "train", "valid_interval_steps", value=3)
@@ -104,13 +106,14 @@ def clone(project: Path, tmp_path: Path) -> Path:
 
 
 def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
-    for cell in ("rnn_encoder_decoder-30-s1", "transformer-30-s1"):
+    weights = dict.fromkeys(("rnn_encoder_decoder", "transformer"), "weights.safetensors")
+    for model, file in {**weights, "word_by_word": "dictionary.json"}.items():
         for name in TRACKED:
-            assert (project / "reports/tiny/cells" / cell / name).stat().st_size
-        assert (project / "models/tiny" / cell / "weights.safetensors").exists()
+            assert (project / f"reports/tiny/cells/{model}-30-s1" / name).stat().st_size
+        assert (project / f"models/tiny/{model}-30-s1" / file).exists()
     with (project / "reports/tiny/by_length.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["model"] for row in rows} == {"rnn_encoder_decoder", "transformer"}
+    assert {row["model"] for row in rows} == {"rnn_encoder_decoder", "transformer", "word_by_word"}
     # 5 sentences in each ten words, and the row over all lengths
     assert [row["n"] for row in rows[:7]] == ["5"] * 6 + ["30"]
     assert (project / "reports/tiny/report.html").exists()
@@ -119,10 +122,35 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert "Running stage" not in dvc(project, "repro")
 
 
-def test_models_saw_the_same_batches(project: Path) -> None:
-    runs = [json.loads(path.read_text()) for path in sorted((project / "reports/tiny/cells").glob("*/run.json"))]
+def test_networks_saw_the_same_batches(project: Path) -> None:
+    files = [project / f"reports/tiny/cells/{model}-30-s1/run.json" for model in ("rnn_encoder_decoder", "transformer")]
+    runs = [json.loads(path.read_text()) for path in files]
     assert len({run["batches_fingerprint"] for run in runs}) == 1
     assert len({run["target_tokens"] for run in runs}) == 1
+
+
+def test_the_dictionary_is_translated_scored_and_tracked_like_the_others(project: Path) -> None:
+    translated = (project / "translations/tiny/word_by_word-30-s1/test.hypotheses").read_text().splitlines()
+    sources = (project / "data/tiny/prepared/test.source").read_text().splitlines()
+    assert [len(line.split()) for line in translated] == [len(line.split()) for line in sources]
+    with (project / "reports/tiny/by_length.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "word_by_word"]
+    assert float(rows[-1]["bleu"]) > 5
+    assert {row["reference_loss"] for row in rows} == {""}
+    run_id = json.loads((project / "reports/tiny/cells/word_by_word-30-s1/run.json").read_text())["mlflow_run_id"]
+    import mlflow
+
+    tracked = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(run_id)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.metrics["train/entries"] > 100
+    assert tracked.data.metrics["test/bleu"] == pytest.approx(float(rows[-1]["bleu"]), abs=0.01)
+    assert tracked.data.params["model.pairs"] == "500"
+
+
+def test_the_gold_alignment_comes_with_the_prepared_text(project: Path) -> None:
+    lines = (project / "data/tiny/prepared/test.alignment").read_text().splitlines()
+    assert len(lines) == 30
+    assert all(re.fullmatch(r"(\d+-\d+ ?)+", line) for line in lines)
 
 
 def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
@@ -132,7 +160,7 @@ def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
 
 def test_bucket_edges_decode_nothing(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "evaluate", "bucket_edges", value=[20, 40])
-    evaluations = {f"evaluate@tiny-{model}-30-s1" for model in ("transformer", "rnn_encoder_decoder")}
+    evaluations = {f"evaluate@tiny-{model}-30-s1" for model in ("transformer", "rnn_encoder_decoder", "word_by_word")}
     assert stale(kept) == {*evaluations, "report@tiny"}
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed

@@ -30,10 +30,11 @@ CELLS = [(name, cell) for name, experiment in EXPERIMENTS.items() for cell in ex
 
 @pytest.mark.parametrize("output", ["single", "factorised"])
 def test_parameters_of_bahdanaus_models(output: str) -> None:
-    rnn, search = (
-        EXPERIMENTS["wmt14-en-fr-bahdanau"].models[name].model_copy(update={"output": output})
-        for name in ("rnn_encoder_decoder", "bahdanau")
-    )
+    models = EXPERIMENTS["wmt14-en-fr-bahdanau"].models
+    rnn, search = models["rnn_encoder_decoder"], models["bahdanau"]
+    assert isinstance(rnn, config.RNNEncoderDecoder)
+    assert isinstance(search, config.Bahdanau)
+    rnn, search = (model.model_copy(update={"output": output}) for model in (rnn, search))
     sizes: dict[str, Any] = {"m": 620, "n": 1000, "l": 500, "factorised": output == "factorised", "biases": True}
     assert count(search, 30_001) == count_rnnsearch(30_001, 30_001, n_prime=1000, **sizes)
     assert count(rnn, 30_001) == count_rnn_encoder_decoder(30_001, 30_001, with_V=False, **sizes)
@@ -72,6 +73,7 @@ def test_the_page_in_git_is_what_the_code_writes() -> None:
 @pytest.mark.parametrize(("experiment", "cell"), CELLS)
 def test_settings_are_the_papers(experiment: str, cell: config.Cell) -> None:
     model, training = EXPERIMENTS[experiment].model(cell), EXPERIMENTS[experiment].training(cell)
+    assert not isinstance(model, config.WordByWord)
     optimiser = model.optimiser
     if isinstance(model, config.Transformer):
         assert isinstance(optimiser, config.Adam)
@@ -156,6 +158,7 @@ def test_each_learns_to_copy(name: str) -> None:
     experiment = EXPERIMENTS[COPYING[name]]
     cell = next(cell for cell in experiment.cells if cell.model == name)
     model = experiment.models[name]
+    assert not isinstance(model, config.WordByWord)
     recurrent = not isinstance(model, config.Transformer)
     factor = 8 if recurrent else 16 if model.d_model == 512 else 32
     assert (

@@ -10,7 +10,7 @@ from dvc_render.vega import VegaRenderer
 from lookback import config, report
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
-from lookback.report import claims, prose, sentences
+from lookback.report import claims, prose, sentences, tables
 from lookback.report.claims import code
 from lookback.report.results import Results, Score, System, read
 from lookback.scoring import read_rows
@@ -343,10 +343,10 @@ PAIR = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
 @pytest.mark.parametrize(
     ("run", "tell", "says", "warns"),
     [
-        ({}, prose.batches, "all models saw the same batches", False),
+        ({}, prose.batches, "all networks saw the same batches", False),
         ({"batches_fingerprint": "99" * 32}, prose.batches, "did not see the same batches", True),
         ({"batches_fingerprint": None}, prose.batches, "not recorded", False),
-        ({}, prose.budget, "Every cell was trained on 3,000,412 target tokens.", False),
+        ({}, prose.budget, "Every network was trained on 3,000,412 target tokens.", False),
         ({"target_tokens": 3_001_900}, prose.budget, "within 1 %", False),
         ({"target_tokens": 9_000_000}, prose.budget, "training budgets differ", True),
         ({}, prose.parameters, "1.08 times the parameters", False),
@@ -369,9 +369,54 @@ def test_budgets_for_each_training_length_are_told_apart(tmp_path):
     for model in PAIR["models"]:
         fake_results.write_cell(folder, experiment.cell(f"{model}-30-s1"), run={"target_tokens": 2_000_000})
     assert prose.budget(read(experiment, folder)) == (
-        "Up to 30 words: every cell was trained on 2,000,000 target tokens. "
-        "Up to 60 words: every cell was trained on 3,000,412 target tokens."
+        "Up to 30 words: every network was trained on 2,000,000 target tokens. "
+        "Up to 60 words: every network was trained on 3,000,412 target tokens."
     )
+
+
+DICTIONARY = {"models": ["rnn_encoder_decoder", "bahdanau", "word_by_word"], "max_train_words": [30, 60]}
+
+
+def with_dictionary(grid: dict) -> config.Experiment:
+    models = {name: {} for name in DICTIONARY["models"]}
+    return fake_results.experiment(grid=grid, models=models)
+
+
+def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
+    experiment = with_dictionary(DICTIONARY)
+    folder = fake_results.write_all(tmp_path, experiment)
+    report.write(experiment, folder, FAST)
+    found = read(experiment, folder)
+    without = read(with_dictionary(DICTIONARY | {"models": DICTIONARY["models"][:2]}), folder)
+    # the networks are compared as if it were not there
+    *told, last = prose.comparison(found)
+    assert told == prose.comparison(without)
+    assert "`word_by_word-30-s1` has 1,765 entries, learned from 9,970 pairs" in last
+    assert "not recorded" not in " ".join(told)
+    assert prose.limits(found) == prose.limits(without)
+    assert claims.attention_statements(found) == claims.attention_statements(without)
+    assert prose.alternative_of_curves(found) == prose.alternative_of_curves(without)
+    assert "the dictionary has no search" in prose.measured(found)
+    assert "dictionary" not in prose.measured(without)
+    # and it is there where it can be
+    assert "no change is shown for `bahdanau` and `word_by_word`" in claims.headline(found)
+    assert b"word_by_word" in b"".join(path.read_bytes() for path in folder.glob("report.html"))
+    page = " ".join(Page((folder / "report.html").read_text(encoding="utf-8")).text)
+    assert "nan" not in page.lower().split()
+    assert "None" not in page
+    shared, differing = tables.provenance(found)
+    assert ("precision", "32-true") in shared.rows
+    assert not {row[0] for row in differing.rows} & {row[0] for row in shared.rows}
+    loss = next(table for table in tables.quality(found) if table.name == "reference-loss")
+    assert [cell == "–" for cell in loss.rows[0][2:]] == [False] * 4 + [True] * 2
+
+
+def test_a_report_of_a_dictionary_alone(tmp_path):
+    experiment = with_dictionary(DICTIONARY | {"models": ["word_by_word"]})
+    folder = fake_results.write_all(tmp_path, experiment)
+    report.write(experiment, folder, FAST)
+    (only,) = prose.comparison(read(experiment, folder))
+    assert only.startswith("A dictionary is no network")
 
 
 def test_cells_still_falling_are_named(tmp_path):

@@ -283,6 +283,18 @@ class Transformer(ModelSettings):
 Model = Annotated[RNNEncoderDecoder | Bahdanau | Transformer, Field(discriminator="architecture")]
 
 
+class WordByWord(Settings):
+    """A dictionary of the training pairs, the baseline of all: no network; see `lookback.models.word_by_word`."""
+
+    architecture: Literal["word_by_word"]
+    pairs: Count = 10_000
+    """It is made of at most this many training pairs, spread evenly over those within the cell's training length."""
+    iterations: Count = 5
+
+
+ModelOrDictionary = Annotated[Model | WordByWord, Field(discriminator="architecture")]
+
+
 class Train(Settings):
     """The training budget and the batches: the same for every model of an experiment, unless a model says otherwise.
 
@@ -433,7 +445,7 @@ class Experiment(Settings):
     prepare: Prepare
     tokenize: Tokenize
     grid: Grid
-    models: dict[Name, Model]
+    models: dict[Name, ModelOrDictionary]
     """Under the name that the report shows; `architecture` is the name itself unless it is given."""
     train: Train
     translate: Translate
@@ -484,13 +496,16 @@ class Experiment(Settings):
             for words in self.grid.max_train_words
         )
 
-    def model(self, cell: Cell) -> Model:
+    def model(self, cell: Cell) -> ModelOrDictionary:
         """The settings of a cell's model, scaled down if `train` says so."""
-        return self.models[cell.model].scaled_down(self.train.scale_down)
+        model = self.models[cell.model]
+        return model if isinstance(model, WordByWord) else model.scaled_down(self.train.scale_down)
 
     def training(self, cell: Cell) -> Train:
         """`train`, with what the cell's model has in its place."""
         model = self.models[cell.model]
+        if isinstance(model, WordByWord):
+            return self.train
         changes: dict[str, Any] = {}
         if self.train.target_tokens_by_length is not None:
             tokens = self.train.target_tokens_by_length[cell.max_train_words]

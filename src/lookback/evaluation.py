@@ -21,7 +21,7 @@ def evaluate(
     references: Sequence[str],
     source_words: Sequence[int],
     hypotheses: Sequence[str],
-    search: Mapping[str, Sequence[float]],
+    search: Mapping[str, Sequence[float] | None],
     examples: Sequence[Mapping[str, Any]],
     training: Mapping[str, Any],
     output: Path,
@@ -31,9 +31,9 @@ def evaluate(
     Args:
         sources, references, hypotheses: N lines each of plain text.
         source_words: [N], by which a sentence finds its bucket.
-        search: columns cut_off, reference_nats, reference_pieces of N numbers each.
+        search: columns cut_off, reference_nats, reference_pieces of N numbers each; None where a model has none.
         examples: translations with alignment, of test sentences (`index`) and of others (`source`).
-        training: what the training stage wrote of the run.
+        training: what the training stage wrote of the run; a dictionary has no loss, parameters and target tokens.
         output: the folder, which exists.
 
     Returns:
@@ -75,14 +75,14 @@ def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]
     """What `dvc metrics show` prints: one line a cell."""
     total = overall(rows)
     longest = next(row for row in reversed(rows) if row["n"] and row["bucket_low"] is not None)
-    return {
+    scores = {
         "bleu": round(total["bleu"], 2),
         "chrf": round(total["chrf"], 2),
         "bleu_longest": round(longest["bleu"], 2),
-        "valid_loss": round(training["valid_loss"], 4),
-        "parameters": training["parameters"],
-        "target_tokens": training["target_tokens"],
     }
+    if "valid_loss" in training:
+        scores["valid_loss"] = round(training["valid_loss"], 4)
+    return scores | {name: training[name] for name in ("parameters", "target_tokens") if name in training}
 
 
 def _example(

@@ -70,7 +70,9 @@ REASONS = """\
 
 def settings(published: Published, experiment: config.Experiment) -> config.Model:
     """The model's settings, of the entry of `conf/` that `published` names."""
-    return experiment.models[published.model].model_copy(update=dict(published.changes))
+    model = experiment.models[published.model]
+    assert not isinstance(model, config.WordByWord)
+    return model.model_copy(update=dict(published.changes))
 
 
 def count(model: config.Model, vocabulary: int) -> int:

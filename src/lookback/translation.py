@@ -32,8 +32,8 @@ class Translation:
 
     text: str
     pieces: int
-    score: float
-    """Log-probability divided by the length penalty."""
+    score: float | None
+    """Log-probability divided by the length penalty; nothing of a translation without a search."""
     cut_off: bool
 
 

@@ -71,10 +71,11 @@ def prepare(raw: Path, prepared: Path, settings: Prepare, source_language: str, 
     """Cleans train, copies valid and test, counts the words of all.
 
     Reads `raw`/{train,valid,test}.{source,target}; writes the same names to `prepared`, and {split}.words.npy there:
-    uint16 [N, 2], the words of source and target of each pair (65,535 stands for more). Train keeps its order; of equal
-    pairs the first stays. Streams: memory is a block of lines, valid and test, and 13 to 27 bytes a kept training pair
-    (`lookback.corpus.seen`), so less than 1 GB for 36 million pairs. On one core, 36 million pairs take about seven
-    minutes with words between white space, an hour or two with Moses tokens.
+    uint16 [N, 2], the words of source and target of each pair (65,535 stands for more). {valid,test}.alignment, which a
+    corpus may have, are copied: those splits keep every line, so the line numbers stay true. Train keeps its order; of
+    equal pairs the first stays. Streams: memory is a block of lines, valid and test, and 13 to 27 bytes a kept training
+    pair (`lookback.corpus.seen`), so less than 1 GB for 36 million pairs. On one core, 36 million pairs take about
+    seven minutes with words between white space, an hour or two with Moses tokens.
 
     With `settings.select`, train is then scored and written once more, with the pairs that are kept
     (`lookback.corpus.selection`).
@@ -106,7 +107,8 @@ def prepare(raw: Path, prepared: Path, settings: Prepare, source_language: str, 
         if not (raw / name).is_file():
             raise LookbackError(f"{raw / name}: no such file; the download stage writes it, run that first")
 
-    names = [*_text_names(SPLITS), *(f"{split}.words.npy" for split in SPLITS)]
+    aligned = [name for name in ("valid.alignment", "test.alignment") if (raw / name).is_file()]
+    names = [*_text_names(SPLITS), *(f"{split}.words.npy" for split in SPLITS), *aligned]
     with writing(prepared, names) as out:
         splits = {split: _SplitWriter(out, split, counters) for split in SPLITS}
         held_out: tuple[set[str], set[str]] = (set(), set())
@@ -117,6 +119,8 @@ def prepare(raw: Path, prepared: Path, settings: Prepare, source_language: str, 
         _filter_train(raw, splits["train"], train)
         for written in splits.values():
             written.finish()
+        for name in aligned:
+            out[name].write((raw / name).read_bytes())
 
     report = train.report()
     selected = {}

@@ -1,4 +1,7 @@
-"""The translation models, one file a paper, behind the one contract of `lookback.models.base`."""
+"""The translation models, one file a paper, behind the one contract of `lookback.models.base`.
+
+Apart from them stands `word_by_word`, the baseline: a dictionary, which is no network and has a contract of its own.
+"""
 
 from collections.abc import Callable
 from typing import Any

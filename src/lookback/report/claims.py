@@ -230,7 +230,7 @@ def attention_statements(results: Results) -> list[str]:
     for base in fixed[:1]:
         for system in longest(results):
             buckets = [bucket for bucket in inside(results, system) if bucket in inside(results, base)]
-            if models[system.model].architecture == "rnn_encoder_decoder" or not buckets:
+            if models[system.model].architecture in ("rnn_encoder_decoder", "word_by_word") or not buckets:
                 continue
             end = buckets[-1]
             ours, theirs = results.score(system, end), results.score(base, end)

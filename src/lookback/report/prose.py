@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from lookback.buckets import ALL_LENGTHS
-from lookback.config import Experiment, FragmentCorpus
+from lookback.config import Experiment, FragmentCorpus, ModelSettings
 from lookback.report.claims import code, decimal, integer, listed
 from lookback.report.results import SPARSE, CellResult, Results
 
@@ -19,6 +19,8 @@ ARCHITECTURES = {
     "bahdanau": "an RNN whose decoder looks back at every source position through an alignment (Bahdanau et al. 2015)",
     "transformer": "self-attention in encoder and decoder, and attention between them, without recurrence "
     "(Vaswani et al. 2017)",
+    "word_by_word": "no network but a dictionary, learned from the same corpus (Model 1 of Brown et al. 1993): "
+    "for each source word its most probable translation, in the order of the source",
 }
 
 
@@ -27,12 +29,13 @@ def measured(results: Results) -> str:
     experiment, grid = results.experiment, results.experiment.grid
     models, lengths, seeds = len(set(grid.models)), sorted(set(grid.max_train_words)), len(results.seeds)
     unknown = ", the unknown word never written" if experiment.translate.ban_unknown else ""
+    without = "; the dictionary has no search" if results.dictionaries else ""
     return (
         f"{_count(models, 'model')}, each trained on sentences of up to {listed(lengths)} words "
         f"with {_count(seeds, 'seed')}, translate the same {integer(results.n(ALL_LENGTHS))} test sentences from "
         f"{direction(experiment)} by beam search (beam {experiment.translate.beam}, "
-        f"length penalty {experiment.translate.length_penalty:g}{unknown}). The training length binds both sides "
-        "of a pair; validation and test sets are not cut."
+        f"length penalty {experiment.translate.length_penalty:g}{unknown}{without}). The training length binds both "
+        "sides of a pair; validation and test sets are not cut."
     )
 
 
@@ -55,8 +58,10 @@ def models(results: Results) -> list[str]:
         alike = [other.model_dump() for other in settings.values() if other.architecture == model.architecture]
         differing = [key for key in alike[0] if any(other[key] != alike[0][key] for other in alike)]
         shown = [f"{code(key)} {getattr(model, key)}" for key in differing if key != "optimiser"]
-        averaged = experiment.train.average_checkpoints
-        averaged = averaged if model.average_checkpoints is None else model.average_checkpoints
+        averaged = 0
+        if isinstance(model, ModelSettings):
+            averaged = model.average_checkpoints
+            averaged = experiment.train.average_checkpoints if averaged is None else averaged
         if averaged:
             shown.append(f"its weights are the mean of those at the last {_count(averaged, 'validation')}")
         texts.append(f"{code(name)}: {ARCHITECTURES[model.architecture]}{''.join(f'; {text}' for text in shown)}.")
@@ -68,14 +73,26 @@ def models(results: Results) -> list[str]:
 
 def comparison(results: Results) -> list[str]:
     """What two cells differ in besides the architecture."""
-    texts = [batches(results), budget(results), parameters(results), falling(results)]
-    return [text for text in texts if text]
+    texts = [batches(results), budget(results), parameters(results), falling(results)] if results.networks else []
+    return [text for text in (*texts, *dictionaries(results)) if text]
+
+
+def dictionaries(results: Results) -> list[str]:
+    """What the dictionaries were learned from; they have no share in the rest of the comparison."""
+    told = [
+        f"{code(result.cell.name)} has {integer(result.get('entries'))} entries, learned from "
+        f"{integer(result.get('sentences'))} pairs"
+        for result in results.dictionaries
+    ]
+    if not told:
+        return []
+    return [f"A dictionary is no network, and has no batches, parameters or validation loss: {listed(told)}."]
 
 
 def batches(results: Results) -> str:
-    """Whether the models of one training length and seed saw the same batches."""
+    """Whether the networks of one training length and seed saw the same batches."""
     groups: dict[str, list[CellResult]] = {}
-    for result in results.cells:
+    for result in results.networks:
         groups.setdefault(f"{result.cell.max_train_words} words, seed {result.cell.seed}", []).append(result)
     groups = {where: group for where, group in groups.items() if len(group) > 1}
     if not groups:
@@ -93,23 +110,23 @@ def batches(results: Results) -> str:
     if unknown:
         return f"Whether the models saw the same batches was not recorded at {listed(unknown)}."
     return (
-        "For each training length and seed all models saw the same batches in the same order: the fingerprints of what "
-        "they were fed agree."
+        "For each training length and seed all networks saw the same batches in the same order: the fingerprints of "
+        "what they were fed agree."
     )
 
 
 def budget(results: Results) -> str:
-    """Whether all cells were trained on equally many target tokens, or all those of one training length."""
+    """Whether all networks were trained on equally many target tokens, or all those of one training length."""
     if results.experiment.train.target_tokens_by_length is not None:
         of_length = {
-            words: [result for result in results.cells if result.system.max_train_words == words]
+            words: [result for result in results.networks if result.system.max_train_words == words]
             for words in results.experiment.grid.max_train_words
         }
         return " ".join(
             f"Up to {words} words: {_budget(cells)[0].lower()}{_budget(cells)[1:]}"
             for words, cells in of_length.items()
         )
-    return _budget(results.cells)
+    return _budget(results.networks)
 
 
 def _budget(cells: Sequence[CellResult]) -> str:
@@ -118,9 +135,11 @@ def _budget(cells: Sequence[CellResult]) -> str:
         return "The number of target tokens was not recorded for every cell."
     low, high = min(tokens), max(tokens)
     if low == high:
-        return f"Every cell was trained on {integer(low)} target tokens."
+        return f"Every network was trained on {integer(low)} target tokens."
     if high / low <= 1.01:
-        return f"The cells were trained on {integer(low)} to {integer(high)} target tokens, within 1 % of each other."
+        return (
+            f"The networks were trained on {integer(low)} to {integer(high)} target tokens, within 1 % of each other."
+        )
     return (
         f"**The training budgets differ**: {integer(low)} to {integer(high)} target tokens, "
         f"{decimal(high / low, 2)} times as many."
@@ -142,8 +161,8 @@ def parameters(results: Results) -> str:
 
 def falling(results: Results) -> str:
     """Names the cells whose validation loss was still falling when training ended."""
-    fell = [code(result.cell.name) for result in results.cells if result.still_falling]
-    unknown = [code(result.cell.name) for result in results.cells if result.still_falling is None]
+    fell = [code(result.cell.name) for result in results.networks if result.still_falling]
+    unknown = [code(result.cell.name) for result in results.networks if result.still_falling is None]
     texts = []
     if fell:
         texts.append(
@@ -253,7 +272,7 @@ def limits(results: Results) -> list[str]:
         "BLEU and chrF compare with one reference. No person has judged these translations.",
     ]
     texts += [falling(results)] if any(result.still_falling for result in results.cells) else []
-    texts += [text for text in (batches(results), budget(results), parameters(results)) if "**" in text]
+    texts += [text for text in comparison(results) if "**" in text]
     texts += [
         f"The bucket {bucket} lies partly within and partly beyond training on up to {words} words; no statement on "
         "either uses it."

@@ -128,6 +128,18 @@ class Results:
         lengths = sorted(set(grid.max_train_words), reverse=True)
         return tuple(System(model, words) for model in dict.fromkeys(grid.models) for words in lengths)
 
+    def is_network(self, result: CellResult) -> bool:
+        """Whether a cell has been trained on batches by a loss, as all but a dictionary are."""
+        return not isinstance(self.experiment.models[result.cell.model], config.WordByWord)
+
+    @property
+    def networks(self) -> tuple[CellResult, ...]:
+        return tuple(result for result in self.cells if self.is_network(result))
+
+    @property
+    def dictionaries(self) -> tuple[CellResult, ...]:
+        return tuple(result for result in self.cells if not self.is_network(result))
+
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys(self.experiment.grid.seeds))

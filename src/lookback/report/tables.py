@@ -221,15 +221,24 @@ def _untold(key: str) -> bool:
 
 
 def provenance(results: Results) -> list[Table]:
-    """What all cells share, and what differs from cell to cell, of everything that `run.json` records."""
+    """What all cells share, and what differs from cell to cell, of everything that `run.json` records.
+
+    What a dictionary has no use for, as a budget, does not make the networks differ.
+    """
     facts = [result.facts for result in results.cells]
     keys = [key for key in dict.fromkeys(key for fact in facts for key in fact) if not _untold(key)]
     shown = {key: [told(fact.get(key)) for fact in facts] for key in keys}
-    common = [(key, texts[0]) for key, texts in shown.items() if len(set(texts)) == 1 and texts[0] != "–"]
-    differing = [key for key, texts in shown.items() if len(set(texts)) > 1]
+    networks = [results.is_network(result) for result in results.cells]
+    values = {
+        key: {text for text, network in zip(texts, networks, strict=True) if network or text != "–"}
+        for key, texts in shown.items()
+    }
+    common = [(key, *texts) for key, texts in values.items() if len(texts) == 1 and texts != {"–"}]
+    differing = [key for key, texts in values.items() if len(texts) > 1]
     tables = []
     if common:
-        tables.append(Table("shared", "The same for every cell", ("fact", "value"), tuple(common)))
+        note = "A dictionary has only some of these." if results.dictionaries else ""
+        tables.append(Table("shared", "The same for every cell", ("fact", "value"), tuple(common), note))
     if differing:
         tables.append(
             Table(

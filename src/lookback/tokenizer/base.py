@@ -46,6 +46,14 @@ class Tokenizer(ABC):
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
         """What each id stands for, special ids included."""
 
+    @abstractmethod
+    def words(self, ids: Sequence[int], side: Side) -> list[str]:
+        """The words that the ids spell: what stands between white space, or the tokens of a tokenizer of words."""
+
+    @abstractmethod
+    def join(self, words: Sequence[str]) -> str:
+        """Text of words of the target, as `words` gives them; one line."""
+
 
 def word_of_piece(pieces: Sequence[str]) -> list[int]:
     """For each piece the index, from 0, of its white-space word; -1 for the end mark.

@@ -48,6 +48,12 @@ class SentencePieceTokenizer(Tokenizer):
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
+    def words(self, ids: Sequence[int], side: Side) -> list[str]:
+        return self.decode(ids).split()
+
+    def join(self, words: Sequence[str]) -> str:
+        return " ".join(words)
+
 
 def train_sentencepiece(source: Path, target: Path, pairs: int, settings: SentencePiece, output: Path) -> None:
     """Trains the shared model on both sides of the training text and writes it to `output`.

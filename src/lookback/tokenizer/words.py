@@ -91,11 +91,16 @@ class WordTokenizer(Tokenizer):
         return [[ids.get(word, UNK) for word in line.split()] for line in lines]
 
     def decode(self, ids: Sequence[int]) -> str:
-        words = self.pieces([i for i in ids if i not in (PAD, BOS, EOS)], "target")
-        return _detokenizer(self._languages["target"]).detokenize(words, unescape=False)
+        return self.join(self.words(ids, "target"))
 
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]:
         return [self._pieces[side][int(i)] for i in ids]
+
+    def words(self, ids: Sequence[int], side: Side) -> list[str]:
+        return self.pieces([i for i in ids if i not in (PAD, BOS, EOS)], side)
+
+    def join(self, words: Sequence[str]) -> str:
+        return _detokenizer(self._languages["target"]).detokenize(list(words), unescape=False)
 
 
 def write_words(

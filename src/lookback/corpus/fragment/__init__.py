@@ -3,7 +3,8 @@
 `lexicon` has the words and `morphology` their forms, `grammar` the rules. Derivations are
 drawn in `derivation` and spelled out in English and German in `surface`. Here they become a corpus:
 train with lengths as in natural text; validation and test balanced by length, and held out by structure and content
-words; and a manifest that says what is in it.
+words; and a manifest that says what is in it. A derivation ties the words of both languages together, so validation and
+test come with their gold word alignment.
 """
 
 from collections import Counter
@@ -96,7 +97,12 @@ class Sentence:
 
     @cached_property
     def alignment(self) -> list[tuple[int, int]]:
-        """Pairs (English word, German word), counted from 0 by whitespace; words without a counterpart are in none."""
+        """The gold alignment: pairs (English word, German word), counted from 0 by white space, in rising order.
+
+        Two words are linked if they spell the same word of the derivation, or part of it: both words of "was sitting"
+        with "saß", a verb with its separated prefix as well, "in" and "the" with "im". Every word of both sentences
+        has a link; punctuation belongs to the word that it is attached to, and links nothing.
+        """
         target: dict[int, list[int]] = {}
         for index, words in enumerate(surface.spelled(surface.german(self.derivation))):
             for word in words:
@@ -221,6 +227,7 @@ def _write(folder: Path, split: str, sentences: Iterable[Sentence]) -> dict[str,
     lengths: dict[str, Counter[int]] = {"source": Counter(), "target": Counter()}
     words: dict[str, set[str]] = {"source": set(), "target": set()}
     constructions: Counter[str] = Counter()
+    alignments: list[str] = []
     with (
         (folder / f"{split}.source").open("w", encoding="utf-8", newline="\n") as source,
         (folder / f"{split}.target").open("w", encoding="utf-8", newline="\n") as target,
@@ -234,6 +241,10 @@ def _write(folder: Path, split: str, sentences: Iterable[Sentence]) -> dict[str,
                 lengths[side][len(tokens)] += 1
                 words[side].update(token.rstrip(".,") for token in tokens)
             constructions.update(sentence.constructions)
+            if split != "train":
+                alignments.append(" ".join(f"{i}-{j}" for i, j in sentence.alignment) + "\n")
+    if split != "train":
+        (folder / f"{split}.alignment").write_text("".join(alignments), encoding="ascii", newline="\n")
     return {
         "pairs": count,
         "words": {side: sum(n * number for n, number in counter.items()) for side, counter in lengths.items()},
@@ -267,6 +278,7 @@ def draw_splits(settings: FragmentCorpus) -> Iterator[tuple[str, Iterator[Senten
 def generate(settings: FragmentCorpus, folder: Path) -> dict[str, Any]:
     """Writes {train,valid,test}.{source,target} into `folder` (English, German) and returns the manifest.
 
+    Beside them {valid,test}.alignment: `Sentence.alignment`, a line a sentence, in the Pharaoh format ("0-0 1-2 1-5").
     The same settings give the same bytes on every machine. No side of a pair has more than `max_words` words.
 
     Raises:
