@@ -44,6 +44,7 @@ def experiment(**changes: Any) -> config.Experiment:
         "train": {"target_tokens": 3_000_000, "batch_target_tokens": 800},
         "translate": {"showcase": [SHOWCASE]},
         "evaluate": {},
+        "probe": {},
     }
     return config.Experiment.model_validate(data | changes)
 

@@ -41,6 +41,11 @@ NARROW_INCHES = 3.7
 SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
 
+LOWEST = 1e-12
+"""A logarithmic axis goes no further down."""
+CURVE = ("x", "value", "low", "high")
+"""Of a point of `probe.csv`."""
+
 PLAIN: Any = {
     "font.size": 9.0,
     "axes.spines.top": False,
@@ -284,6 +289,54 @@ def curves(results: Results, width: float) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(f"target tokens seen ({word})")
     axes.set_ylabel(label.format(scale))
+    _label_lines(figure, axes, ends)
+    return figure
+
+
+# --- what was measured on models --------------------------------------------------------------------------------------
+
+
+def probe(results: Results, width: float, measure: str, x_label: str, label: str, beside: str = "") -> Figure:
+    """A measure of `probe.csv` against its x, on a logarithmic axis: a line a cell and series, with its interval.
+
+    Args:
+        results: the experiment.
+        width: inches.
+        measure: in the column `measure`; a series has a dash, in the order in which they come.
+        x_label, label: what the axes say.
+        beside: a second measure, drawn thin and dotted where there is one, of the first series alone.
+    """
+    figure, axes = _canvas(width)
+    styles = looks(results)
+    of_measure = [point for cell in results.cells for point in cell.points if point["measure"] == measure]
+    names = list(dict.fromkeys(point["series"] for point in of_measure))
+    known = [point["value"] for point in of_measure if point["value"] > 0]
+    floor = max(min(known), LOWEST)
+    ends: list[tuple[str, Look, float, float]] = []
+    for system in results.systems:
+        look = styles[system]
+        for number, cell in enumerate(results.of(system)):
+            for series, dash in zip(names, DASHES, strict=False):
+                points = cell.curve(measure, series)
+                x, y, low, high = (np.array([point[key] for point in points], dtype=float) for key in CURVE)
+                style = look.line | {"linestyle": dash, "linewidth": 0.8 if number else 1.5}
+                axes.plot(x, y, **style, markevery=max(1, len(x) // 8), markersize=4, zorder=3)
+                axes.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
+                if number == 0 and series == names[0] and len(x):
+                    ends.append((system.name, look, x[-1], max(y[-1], floor)))
+            if points := cell.curve(beside, names[0]):
+                x, y, *_ = (np.array([point[key] for point in points], dtype=float) for key in CURVE)
+                axes.plot(x, y, color=look.color, linestyle=":", linewidth=1.0, zorder=1)
+    axes.set_yscale("log")
+    axes.set_ylim(floor / 2, max(known) * 10)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(f"{label} (log)")
+    handles = [Line2D([], [], color="0.3", linestyle=dash) for dash, _ in zip(DASHES, names, strict=False)]
+    if any(cell.curve(beside, names[0]) for cell in results.cells):
+        handles.append(Line2D([], [], color="0.3", linestyle=":", linewidth=1.0))
+        names = [*names, "bound"]
+    axes.legend(handles, names, loc="lower left", fontsize="small", frameon=False)
     _label_lines(figure, axes, ends)
     return figure
 
