@@ -24,7 +24,7 @@ arithmetic mean. Letters as in `lookback.models.base`; N is the size of a cell's
 the largest lag.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,9 +52,9 @@ from lookback.probes import Point
 from lookback.probes.table import averaged
 from lookback.tokenizer import EOS, PAD
 
-AT_A_TIME = 16
-"""Sentences whose products are held at the same time."""
-BLOCK, TOLERANCE, ITERATIONS = 16, 1e-4, 200
+AT_A_TIME = 4
+"""Sentences whose products are held at the same time: few, so that they stay in the processor's cache."""
+BLOCK, TOLERANCE, ITERATIONS = 16, 1e-5, 200
 """Of the subspace iteration for norms: its width, the relative change at which it ends, and its longest."""
 
 
@@ -123,17 +123,17 @@ def stepped(layer: Recurrence) -> SteppedRecurrence:
     if isinstance(layer, SteppedRecurrence):
         return layer
     assert isinstance(layer, FusedRecurrence)
-    kernel = layer.kernel
-    cell = {nn.GRU: GRUResetAfter, nn.LSTM: LSTM, nn.RNN: TanhRNN}[type(kernel)](layer.hidden)
-    copy = SteppedRecurrence(cell, kernel.input_size, 0).to(kernel.weight_hh_l0)
+    kernel = dict(layer.kernel.named_parameters())
+    cell = {nn.GRU: GRUResetAfter, nn.LSTM: LSTM, nn.RNN: TanhRNN}[type(layer.kernel)](layer.hidden)
+    copy = SteppedRecurrence(cell, layer.kernel.input_size, 0).to(kernel["weight_hh_l0"])
     with torch.no_grad():
-        copy.input.weight.copy_(kernel.weight_ih_l0)
-        copy.input.bias.copy_(kernel.bias_ih_l0)
-        cell.recurrent.weight.copy_(kernel.weight_hh_l0)
+        copy.input.weight.copy_(kernel["weight_ih_l0"])
+        copy.input.bias.copy_(kernel["bias_ih_l0"])
+        cell.recurrent.weight.copy_(kernel["weight_hh_l0"])
         if cell.recurrent.bias is None:
-            copy.input.bias.add_(kernel.bias_hh_l0)
+            copy.input.bias.add_(kernel["bias_hh_l0"])
         else:  # within the reach of the reset gate
-            cell.recurrent.bias.copy_(kernel.bias_hh_l0)
+            cell.recurrent.bias.copy_(kernel["bias_hh_l0"])
     return copy
 
 
@@ -299,7 +299,7 @@ def commuted_error(reading: Reading, largest_lag: int) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def measure(
-    models: dict[str, TranslationModel[Any, Any]],
+    models: Mapping[str, TranslationModel[Any, Any]],
     sources: Sequence[Sequence[int]],
     settings: config.Probe,
     statistics: config.Evaluate,

@@ -27,11 +27,12 @@ class Chart:
     x_label: str
     label: str
     caption: str
+    log: bool = True
     beside: str = ""
     """A measure to draw beside it."""
 
     def draw(self, results: Results, width: float) -> Figure:
-        return figures.probe(results, width, self.measure, self.x_label, self.label, self.beside)
+        return figures.probe(results, width, self.measure, self.x_label, self.label, self.log, self.beside)
 
     def alternative(self, results: Results) -> str:
         """The figure in words: some points of each line."""
@@ -62,12 +63,17 @@ def sections(results: Results) -> list[Section]:
     return [Section("memory", "What a state remembers", drawn, tuple(memory(results)))] if drawn else []
 
 
-def number(value: float) -> str:
-    """To two digits: `0.013`, `4.6·10⁻⁷`."""
+def number(value: float, digits: int = 2) -> str:
+    """To so many digits: `0.013`, `4.6·10⁻⁷`."""
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{float(f'{value:.2g}'):g}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+        return f"{printed(value, digits):g}"
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def printed(value: float, digits: int = 2) -> float:
+    """The number that `number` shows."""
+    return float(f"{value:.{digits - 1}e}")
 
 
 def interval(point: Point) -> str:
@@ -82,8 +88,8 @@ NORM = Chart(
     measure="jacobian_norm",
     x_label="steps back, k",
     label="norm of the Jacobian",
-    caption="What a state remembers: the 2-norm of the Jacobian of the encoder's last state with respect to the state k "
-    "steps before, made of exact steps along test sentences (geometric mean). Dashed: the same models before training. "
+    caption="What a state remembers: the 2-norm of the Jacobian of the encoder's last state by the state k steps "
+    "before, made of exact steps along test sentences (geometric mean). Dashed: the same models before training. "
     "Dotted, of RNNs without gates: the bound of the trained model.",
     beside="jacobian_bound",
 )
@@ -110,14 +116,14 @@ def forgetting(cell: CellResult) -> str:
     if not trained:
         return ""
     last = trained[-1]
-    text = f"the norm {_fallen(trained)}; after {_steps(last)} it is {interval(last)} (n = {last['n']})."
+    text = f"the norm {_fallen(trained)}; after {_steps(last)} it is {interval(last)} (n = {last['n']} sentences)."
     if untrained and untrained[-1]["x"] == last["x"]:
         before = untrained[-1]
         verdict = (
             "more gets through after training"
-            if last["low"] > before["high"]
+            if printed(last["low"]) > printed(before["high"])
             else "less gets through after training"
-            if last["high"] < before["low"]
+            if printed(last["high"]) < printed(before["low"])
             else "the intervals meet, so no effect of training is shown there"
         )
         text += f" Before training it {_fallen(untrained)} and is {interval(before)} after {_steps(before)}: {verdict}."
@@ -128,7 +134,7 @@ def _fallen(points: Sequence[Point]) -> str:
     below = [point for point in points if point["value"] < LITTLE]
     if not below:
         return f"stays at 1 % or more for all {_steps(points[-1])}"
-    return f"falls below 1 % after {_steps(below[0])}"
+    return f"falls below 1 % after {_steps(below[0])} (n = {below[0]['n']})"
 
 
 def _steps(point: Point) -> str:
@@ -143,24 +149,25 @@ def bounding(cell: CellResult) -> str:
     )
     if not (bound and powers and radius and norms):
         return ""
-    one, last = bound[1], bound[-1]
+    end = len(norms) - 1
     says = (
-        "it lets the norm grow, and so says nothing of forgetting"
-        if last["value"] >= 1
+        "it does not make the norm fall, and so says nothing of forgetting"
+        if bound[end]["value"] >= 1
         else "it alone makes the norm fall"
     )
+    factor, power, matrix, norm = (number(curve[end]["value"]) for curve in (bound, radius, powers, norms))
     return (
-        f"the bound on the norm changes by a factor of {number(one['value'])} a step, to {number(last['value'])} after "
-        f"{_steps(last)}: {says}. The spectral radius of the recurrent matrix is {number(radius[1]['value'])}, which is "
-        f"no bound: after {_steps(last)} its power is {number(radius[-1]['value'])}, the norm of the matrix's power "
-        f"{number(powers[-1]['value'])}, and the Jacobian's {number(norms[-1]['value'])}."
+        f"the bound on the norm changes by a factor of {number(bound[1]['value'], 3)} a step, to {factor} after "
+        f"{_steps(norms[end])}: {says}. The spectral radius of the recurrent matrix, {number(radius[1]['value'], 3)}, "
+        f"is no bound: after {_steps(norms[end])} its power is {power}, the norm of the matrix's power {matrix}, and "
+        f"that of the Jacobian {norm}."
     )
 
 
 def commuting(cell: CellResult) -> str:
     """How far the form with the diagonal matrices outside of the product is from the product."""
     errors, ratios = (cell.curve(measure, "trained") for measure in ("commuted_error", "commuted_ratio"))
-    pairs = [pair for pair in zip(errors, ratios, strict=True) if pair[0]["x"] in (2, 10, errors[-1]["x"])]
+    pairs = [pair for pair in zip(errors, ratios, strict=True) if pair[0]["x"] in {2, 10, max(2, errors[-1]["x"] or 0)}]
     if not pairs:
         return ""
     told = [
