@@ -9,6 +9,8 @@ import numpy as np
 
 from lookback import config
 from lookback.evaluation import CURVE_COLUMNS
+from lookback.probes import Point
+from lookback.probes.table import write_points
 from lookback.scoring import COLUMNS, write_rows
 
 SHOWCASE = "The cat that was sitting on the mat, which was next to the dog, jumped."
@@ -47,6 +49,7 @@ def experiment(**changes: Any) -> config.Experiment:
         "train": {"target_tokens": 3_000_000, "batch_target_tokens": 800},
         "translate": {"showcase": [{"text": SHOWCASE, "source_word": "jumped", "target_word": "sprang"}]},
         "evaluate": {},
+        "probe": {},
     }
     return config.Experiment.model_validate(data | changes)
 
@@ -71,8 +74,9 @@ def write_cell(
     run: dict[str, Any] | None = None,
     row: dict[str, Any] | None = None,
     source: str | None = None,
+    points: list[Point] | None = None,
 ) -> Path:
-    """Writes the five result files of one cell into `folder`/cells/<cell>.
+    """Writes the six result files of one cell into `folder`/cells/<cell>.
 
     Args:
         bleu: in each bucket; from `BLEU` (of the architecture that the model is named after) if not given.
@@ -80,6 +84,7 @@ def write_cell(
         half_width: of the intervals.
         run, row: entries of run.json and columns of by_length.csv that are to be otherwise.
         source: a source sentence to use in every example, instead of made-up ones.
+        points: of probe.csv; the curves of a GRU for the model of that architecture, if not given.
     """
     output = folder / "cells" / cell.name
     output.mkdir(parents=True, exist_ok=True)
@@ -109,7 +114,28 @@ def write_cell(
     write_json(output / "run.json", facts)
     write_json(output / "metrics.json", metrics)
     write_json(output / "examples.json", _examples(cell, random, source))
+    if points is None:
+        points = remembering(0.8) if cell.model == "rnn_encoder_decoder" else []
+    write_points(output / "probe.csv", points)
     return output
+
+
+def remembering(factor: float, series: tuple[str, ...] = ("trained", "untrained"), lags: int = 40) -> list[Point]:
+    """Norms of a Jacobian that lose so much a step after training, and as much again before."""
+    points = []
+    for number, name in enumerate(series, start=1):
+        points += curve("jacobian_norm", name, [factor ** (number * lag) for lag in range(lags + 1)])
+    return points
+
+
+def curve(measure: str, series: str, values: list[float], n: int = 50) -> list[Point]:
+    """With intervals of a tenth to each side, but for n = 1."""
+    part = 0.1 if n > 1 else float("nan")
+    about = {"measure": measure, "series": series, "x_by": "steps", "n": n}
+    return [
+        Point(**about, x=x, value=value, low=value * (1 - part), high=value * (1 + part))
+        for x, value in enumerate(values)
+    ]
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -149,6 +149,40 @@ def test_a_column_without_intervals_is_drawn(results):
     assert figure.axes[0].get_ylim()[0] == 0
 
 
+def test_memory_is_drawn_trained_and_untrained_with_the_bound_within_a_readable_range(tmp_path):
+    experiment = fake_results.experiment(grid=ONE_MODEL)
+    points = fake_results.remembering(0.2) + fake_results.curve(
+        "jacobian_bound", "trained", [9.0**k for k in range(41)], 1
+    )
+    found = read(experiment, fake_results.write_all(tmp_path, experiment, points=points))
+    with figures.styled(config.Report()):
+        axes = figures.probe(found, 7.0, "jacobian_norm", "steps", "norm", beside="jacobian_bound").axes[0]
+    drawn = [(line.get_linestyle(), np.asarray(line.get_ydata())) for line in axes.lines]
+    lines = {dash: values for dash, values in drawn if len(values) == 41}
+    assert set(lines) == {"-", "--", ":"}
+    np.testing.assert_allclose(lines["-"], 0.2 ** np.arange(41), rtol=1e-4)
+    np.testing.assert_allclose(lines["--"], 0.04 ** np.arange(41), rtol=1e-4)
+    np.testing.assert_allclose(lines[":"], 9.0 ** np.arange(41), rtol=1e-4)
+    low, high = axes.get_ylim()
+    assert figures.LOWEST / 10 < low < high <= 10
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["trained", "untrained", "bound"]
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("values", [[0.0, 0.0], [0.5], [0.0, 0.2, 0.9]], ids=["nothing", "one point", "a few"])
+def test_any_measure_is_drawn(values, log, tmp_path):
+    grid = {"models": ["bahdanau", "transformer"], "max_train_words": [30, 60], "seeds": [1, 2]}
+    experiment = fake_results.experiment(grid=grid)
+    folder = fake_results.write_all(tmp_path, experiment, points=fake_results.curve("other", "all", values))
+    fake_results.write_cell(folder, experiment.cells[0], points=[])
+    with figures.styled(config.Report()):
+        figure = figures.probe(read(experiment, folder), 7.0, "other", "x", "y", log=log)
+        assert figures.save(figure, "svg", 100)
+    assert figure.axes[0].get_yscale() == ("log" if log and any(values) else "linear")
+
+
 def test_alignment_shows_each_weight_in_its_cell():
     weights = np.array([[0.9, 0.1, 0.0], [0.0, 0.25, 0.75]])
     item = figures.Alignment("bahdanau-60", ["a", "b", "</s>"], ["x", "</s>"], weights)

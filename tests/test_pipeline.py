@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
-TRACKED = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")
+TRACKED = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
@@ -165,6 +165,23 @@ def test_bucket_edges_decode_nothing(kept: Path) -> None:
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed
     assert "Running stage 'tr" not in printed
+
+
+def test_what_is_probed_only_measures(kept: Path) -> None:
+    folders = {model: kept / f"reports/tiny/cells/{model}-30-s1" for model in ("rnn_encoder_decoder", "transformer")}
+    before = {model: (folder / "probe.csv").read_text().splitlines() for model, folder in folders.items()}
+    assert len(before["rnn_encoder_decoder"]) == 1 + 2 * 41, "trained and untrained, 40 steps and none"
+    assert len(before["transformer"]) == 1, "no measure yet"
+    edit(kept / "conf/tiny.yaml", "probe", "largest_lag", value=5)
+    assert stale(kept) == {f"probe@tiny-{model}-30-s1" for model in folders}
+    printed = dvc(kept, "repro")
+    assert {line.split("'")[1].split("@")[0] for line in printed.splitlines() if line.startswith("Running stage")} == {
+        "probe",
+        "report",
+    }
+    after = (folders["rnn_encoder_decoder"] / "probe.csv").read_text().splitlines()
+    assert len(after) == 1 + 2 * 6
+    assert after[1].startswith("jacobian_norm,trained,steps,0,")
 
 
 def test_a_figures_style_only_draws(kept: Path) -> None:

@@ -10,7 +10,8 @@ from dvc_render.vega import VegaRenderer
 from lookback import config, report
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
-from lookback.report import claims, prose, sentences, tables
+from lookback.probes import Point
+from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.claims import code
 from lookback.report.results import Results, Score, System, read
 from lookback.scoring import read_rows
@@ -73,7 +74,7 @@ def test_it_is_said_when_the_search_writes_no_unknown_word(banned: bool, tmp_pat
 
 def test_all_files_are_there(written):
     figures = {path.name for path in (written / "figures").iterdir()}
-    names = ("length", "curves", "loss", "alignment-1", "alignment-2")
+    names = ("length", "curves", "loss", "memory", "alignment-1", "alignment-2")
     assert figures == {f"{name}.{form}" for name in names for form in ("svg", "png")}
     assert (written / "report.md").read_text(encoding="utf-8").count("](figures/") == len(names)
 
@@ -117,14 +118,18 @@ def test_figures_of_other_formats_and_sentences_leave(tmp_path):
 # --- which results are read -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json"])
-def test_missing_file_is_named_with_its_cell_and_command_and_nothing_is_written(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [(name, "evaluate") for name in ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")]
+    + [("probe.csv", "probe")],
+)
+def test_missing_file_is_named_with_its_cell_and_command_and_nothing_is_written(name, stage, tmp_path):
     experiment = fake_results.experiment()
     folder = fake_results.write_all(tmp_path, experiment)
     (folder / "cells" / "bahdanau-30-s2" / name).unlink()
     with pytest.raises(LookbackError) as error:
         report.write(experiment, folder, FAST)
-    for part in (f"bahdanau-30-s2/{name}", "cell 'bahdanau-30-s2'", "`dvc repro evaluate@demo-bahdanau-30-s2`"):
+    for part in (f"bahdanau-30-s2/{name}", "cell 'bahdanau-30-s2'", f"`dvc repro {stage}@demo-bahdanau-30-s2`"):
         assert part in str(error.value)
     assert not (folder / "report.md").exists()
     assert not (folder / "by_length.csv").exists()
@@ -185,6 +190,7 @@ def test_results_in_the_wrong_folder_are_refused(tmp_path):
         ("examples.json", "{}", r"examples.json: holds no JSON list"),
         ("curves.csv", "step,target_tokens\n1,2\n", r"curves.csv: line 1: no column 'train_loss'"),
         ("curves.csv", "step,target_tokens,train_loss,valid_loss\n1,2,x,1\n", r"curves.csv: line 2: .*not a number"),
+        ("probe.csv", "measure\n", r"probe.csv: line 1: no column 'series'"),
     ],
 )
 def test_damaged_file_is_named(name, text, message, tmp_path):
@@ -590,6 +596,86 @@ def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
     assert "<b>" not in re.sub(r"\\<", "", (tmp_path / "report.md").read_text(encoding="utf-8"))
 
 
+# --- what was measured on the models ----------------------------------------------------------------------------------
+
+
+def remembered(folder: Path, points: list[Point]) -> str:
+    """What the section on memory says of one system, `bahdanau-60`, with these points."""
+    (section,) = probes.sections(results(folder, points=points))
+    return " ".join(section.texts[1:])
+
+
+def test_memory_is_shown_only_where_it_was_measured(written, tmp_path):
+    for name in ("report.md", "report.html"):
+        text = (written / name).read_text(encoding="utf-8")
+        assert "What a state remembers" in text
+        assert "rnn_encoder_decoder-60-s1" in text
+    experiment = fake_results.experiment(grid=ONLY)
+    report.write(experiment, fake_results.write_all(tmp_path, experiment), FAST)
+    for name in ("report.md", "report.html"):
+        assert "What a state remembers" not in (tmp_path / name).read_text(encoding="utf-8")
+    assert not list((tmp_path / "figures").glob("memory*"))
+
+
+def test_steps_until_little_is_left_are_counted(tmp_path):
+    told = remembered(tmp_path, fake_results.remembering(0.5, lags=12))
+    # 0.5 ** 7 is the first below 0.01, 0.25 ** 4 before training
+    assert "`bahdanau-60`: the norm falls below 1 % after 7 steps (n = 50); after 12 steps it is 2.4·10⁻⁴ [" in told
+    assert "(n = 50 sentences). Before training it falls below 1 % after 4 steps (n = 50) and is 6.0·10⁻⁸" in told
+    assert told.endswith("more gets through after training.")
+
+
+def test_what_is_never_forgotten_is_said(tmp_path):
+    told = remembered(tmp_path, fake_results.remembering(0.99, ("trained",), lags=1))
+    assert told.startswith(
+        "`bahdanau-60`: the norm stays at 1 % or more for all 1 step; after 1 step it is 0.99 [0.89,"
+    )
+
+
+@pytest.mark.parametrize(
+    ("trained", "untrained", "verdict"),
+    [(0.5, 0.3, "more gets through"), (0.3, 0.5, "less gets through"), (0.5, 0.5, "no effect of training is shown")],
+)
+def test_an_effect_of_training_is_told_only_where_intervals_do_not_meet(trained, untrained, verdict, tmp_path):
+    points = fake_results.remembering(trained, ("trained",), 4) + fake_results.remembering(untrained, ("untrained",), 4)
+    assert verdict in remembered(tmp_path, points)
+
+
+def plain(factor: float, radius: float, lags: int = 20) -> list[Point]:
+    """As of an RNN without gates whose bound changes by so much a step."""
+    one = {"jacobian_bound": factor, "matrix_power_norm": 1.1 * radius, "spectral_radius": radius}
+    points = fake_results.remembering(0.5, lags=lags)
+    for measure, base in one.items():
+        points += fake_results.curve(measure, "trained", [base**lag for lag in range(lags + 1)], n=1)
+    points += fake_results.curve("commuted_error", "trained", [0.0, 0.0, *(0.1 * lag for lag in range(2, lags + 1))])
+    return points + fake_results.curve("commuted_ratio", "trained", [1.0] * (lags + 1))
+
+
+def test_a_bound_is_told_for_what_it_is(tmp_path):
+    told = remembered(tmp_path / "large", plain(2.0, 0.9))
+    assert "a factor of 2 a step, to 1.0·10⁶ after 20 steps: it does not make the norm fall" in told
+    assert "The spectral radius of the recurrent matrix, 0.9, is no bound: after 20 steps its power is 0.12," in told
+    assert "the norm of the matrix's power 0.82, and that of the Jacobian 9.5·10⁻⁷." in told
+    assert "it alone makes the norm fall" in remembered(tmp_path / "small", plain(0.6, 0.9))
+
+
+def test_the_commuted_form_is_told_after_two_ten_and_the_last_steps(tmp_path):
+    told = remembered(tmp_path / "long", plain(2.0, 0.9))
+    assert "relative error is 0.2 [0.18, 0.22] after 2 steps (norm 1 times that of the product), 1 [0.9, 1.1] " in told
+    assert "after 10 steps (norm 1 times that of the product) and 2 [1.8, 2.2] after 20 steps" in told
+    assert "relative error" not in remembered(tmp_path / "short", plain(2.0, 0.9, lags=1)), (
+        "one step has nothing to move"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (1.0, "1"), (0.01234, "0.012"), (0.001, "0.001"), (4321.0, "4300"), (4.56e-7, "4.6·10⁻⁷")],
+)
+def test_numbers_of_any_size_are_short(value, text):
+    assert probes.number(value) == text
+
+
 # --- the pages --------------------------------------------------------------------------------------------------------
 
 
@@ -611,7 +697,7 @@ def test_page_is_accessible(written):
     assert tags.count("h1") == 1
     assert dict(page.elements)["html"]["lang"] == "en"
     svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(svgs) == 10
+    assert len(svgs) == 12
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
     assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in svgs)
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")

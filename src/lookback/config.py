@@ -399,6 +399,15 @@ class Evaluate(Settings):
         return self
 
 
+class Probe(Settings):
+    """Measures on models, trained and untrained; see `lookback.probes`. Resamples, confidence and seed: `evaluate`."""
+
+    sentences: Count = 50
+    """So many test sentences are looked at."""
+    largest_lag: Count = 40
+    """Recurrent encoders: the last state is set against those up to so many steps before."""
+
+
 class Grid(Settings):
     """The cells of an experiment: every model x longest training sentence x seed."""
 
@@ -450,6 +459,7 @@ class Experiment(Settings):
     train: Train
     translate: Translate
     evaluate: Evaluate
+    probe: Probe
 
     @model_validator(mode="before")
     @classmethod

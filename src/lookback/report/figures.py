@@ -8,6 +8,7 @@ results give the same bytes: ids are salted with a constant, and no date or prog
 """
 
 import io
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from lookback import config
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
+from lookback.probes import Point
 from lookback.report.results import SPARSE, Results, System
 
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
@@ -40,6 +42,9 @@ NARROW_INCHES = 3.7
 """Width of the second drawing that the HTML page shows on a phone."""
 SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
+
+LOWEST = 1e-12
+"""A logarithmic axis goes no further down."""
 
 PLAIN: Any = {
     "font.size": 9.0,
@@ -286,6 +291,67 @@ def curves(results: Results, width: float) -> Figure:
     axes.set_ylabel(label.format(scale))
     _label_lines(figure, axes, ends)
     return figure
+
+
+# --- what was measured on models --------------------------------------------------------------------------------------
+
+
+def probe(
+    results: Results, width: float, measure: str, x_label: str, label: str, log: bool = True, beside: str = ""
+) -> Figure:
+    """A measure of `probe.csv` against its x: a line a cell and series, with its interval.
+
+    Args:
+        results: the experiment; some cell has such points.
+        width: inches.
+        measure: in the column `measure`; each of its series has a dash, in the order in which they come.
+        x_label, label: what the axes say.
+        log: whether the vertical axis is logarithmic.
+        beside: a second measure of the first series, drawn thin and dotted where there is one.
+    """
+    figure, axes = _canvas(width)
+    styles = looks(results)
+    everything = [point for cell in results.cells for point in cell.points if point["measure"] == measure]
+    names = list(dict.fromkeys(point["series"] for point in everything))
+    dashes = dict(zip(names, itertools.cycle(DASHES), strict=False))
+    shown = [point["value"] for point in everything if point["value"] > (LOWEST if log else 0)]
+    log, shown = log and bool(shown), shown or [1.0]
+    ends: list[tuple[str, Look, float, float]] = []
+    for system in results.systems:
+        look = styles[system]
+        for number, cell in enumerate(results.of(system)):
+            for series, dash in dashes.items():
+                x, y, low, high = _columns(cell.curve(measure, series))
+                style = look.line | {"linestyle": dash, "linewidth": 0.8 if number else 1.5, "markersize": 4}
+                axes.plot(x, y, **style, markevery=max(1, len(x) // 8), zorder=3)
+                axes.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
+                visible = np.flatnonzero(y >= min(shown) * log)
+                if number == 0 and series == names[0] and len(visible):
+                    ends.append((system.name, look, float(x[visible[-1]]), float(y[visible[-1]])))
+            x, y, *_ = _columns(cell.curve(beside, names[0]))
+            axes.plot(x, y, color=look.color, linestyle=":", linewidth=1.0, zorder=1)
+    if log:
+        axes.set_yscale("log")
+        axes.set_ylim(min(shown) / 2, max(shown) * 10)
+    else:
+        axes.set_ylim(0, _ceiling(max(shown), None))
+    axes.set_xlim(left=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(f"{label} (log)" if log else label)
+    handles = [Line2D([], [], color="0.3", linestyle=dash) for dash in dashes.values()]
+    if any(cell.curve(beside, names[0]) for cell in results.cells):
+        handles.append(Line2D([], [], color="0.3", linestyle=":", linewidth=1.0))
+        names = [*names, "bound"]
+    if len(names) > 1:
+        axes.legend(handles, names, loc="lower left" if log else "best", fontsize="small", frameon=False)
+    _label_lines(figure, axes, ends)
+    return figure
+
+
+def _columns(points: list[Point]) -> Iterator[np.ndarray]:
+    """x, value, low and high of a curve, an array each."""
+    for key in ("x", "value", "low", "high"):
+        yield np.array([point[key] for point in points], dtype=float)
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from lookback import config
-from lookback.report import claims, figures, prose, sentences, tables
+from lookback.report import claims, figures, probes, prose, sentences, tables
 from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
 
@@ -53,6 +53,10 @@ def write(experiment: config.Experiment, results: Path, settings: config.Report)
         pictures = _pictures(found, settings)
     written = {name: data for picture, files in pictures for name, data in files.items()}
     context["pictures"] = {picture.name: picture for picture, _ in pictures}
+    context["probes"] = [
+        (section, [picture for picture, _ in pictures if picture.name in section.charts])
+        for section in probes.sections(found)
+    ]
     context["alignments"] = [picture for picture, _ in pictures if picture.name.startswith("alignment")]
     markdown, html = render("report.md.j2", context), render("report.html.j2", context)
 
@@ -133,6 +137,12 @@ def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, 
                 lambda width: figures.length(results, width, "reference_loss", "loss (nats/piece)", None),
             )
         )
+    for section in probes.sections(results):
+        for name, chart in section.charts.items():
+            draw = partial(chart.draw, results)
+            drawn.append(
+                (name, f"{chart.caption} Bands: {percent} bootstrap intervals.", chart.alternative(results), draw)
+            )
     for number, sentence in enumerate(sentences.aligned(results), start=1):
         drawn.append(
             (

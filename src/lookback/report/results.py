@@ -16,12 +16,14 @@ from typing import Any
 from lookback import config
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
+from lookback.probes import Point
+from lookback.probes.table import read_points
 from lookback.scoring import Row, read_rows
 
 SPARSE = 50
 """A bucket with fewer sentences than this is marked, and no statement is made from it."""
 
-FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")
+FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
 
 
@@ -72,7 +74,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class CellResult:
-    """The five files of one cell."""
+    """The six files of one cell."""
 
     cell: config.Cell
     rows: tuple[Row, ...]
@@ -80,6 +82,7 @@ class CellResult:
     metrics: dict[str, Any]
     run: dict[str, Any]
     examples: tuple[dict[str, Any], ...]
+    points: tuple[Point, ...]
 
     @property
     def system(self) -> System:
@@ -102,6 +105,10 @@ class CellResult:
         """Whether the validation loss was still falling when training ended; nothing where it was not recorded."""
         found = self.get("still_falling")
         return found if isinstance(found, bool) else None
+
+    def curve(self, measure: str, series: str) -> list[Point]:
+        """The points of one line of `probe.csv`; none where it was not measured."""
+        return [point for point in self.points if (point["measure"], point["series"]) == (measure, series)]
 
     @cached_property
     def by_bucket(self) -> dict[Bucket, Row]:
@@ -214,17 +221,18 @@ def read(experiment: config.Experiment, folder: Path) -> Results:
     return Results(experiment, cells, corpus)
 
 
-def make_command(cell: config.Cell) -> str:
+def make_command(cell: config.Cell, stage: str = "evaluate") -> str:
     """The command that makes the results of one cell."""
-    return f"dvc repro evaluate@{cell.experiment}-{cell.name}"
+    return f"dvc repro {stage}@{cell.experiment}-{cell.name}"
 
 
 def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -> CellResult:
     who, command = f"cell {cell.name!r} of experiment {experiment.name!r}", make_command(cell)
     for name in FILES:
         if not (folder / name).is_file():
+            maker = make_command(cell, "probe") if name == "probe.csv" else command
             raise LookbackError(
-                f"{folder / name}: missing, so the report would lack {who}; make it with `{command}`, "
+                f"{folder / name}: missing, so the report would lack {who}; make it with `{maker}`, "
                 f"or take the cell out of grid in conf/{experiment.name}.yaml"
             )
     rows = read_rows(folder / "by_length.csv")
@@ -243,6 +251,7 @@ def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -
         metrics=_json(folder / "metrics.json", dict, who, command),
         run=_json(folder / "run.json", dict, who, command),
         examples=tuple(_json(folder / "examples.json", list, who, command)),
+        points=tuple(read_points(folder / "probe.csv")),
     )
     if not any(not bucket.is_all for bucket in result.by_bucket):
         raise LookbackError(
