@@ -16,7 +16,7 @@ from pathlib import Path
 from lookback.errors import LookbackError
 from pipeline import choose, stage
 
-PER_CELL = ("train", "translate", "evaluate", "probe")
+PER_CELL = ("train", "translate", "probe", "evaluate")
 
 
 def dvc_repro(*arguments: str, threads: int | None = None) -> None:
