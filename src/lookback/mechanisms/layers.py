@@ -21,6 +21,7 @@ from lookback.tokenizer import EOS, load_tokenizer
 from lookback.translation import translate
 from lookback.weights import load_model
 
+FILE_NAME = "layers.json"
 SENTENCE = "The cat that was sitting on the mat, which was next to the dog, jumped."
 MAKE = "run `python -m pipeline.mechanisms --layers models/demo/transformer-60-s1`"
 
@@ -63,8 +64,8 @@ def trace(model: Transformer, source: Tensor) -> tuple[Tensor, Tensor]:
     """
     if model.positions not in ("sinusoidal", "learned", "none"):
         raise LookbackError(
-            f"positions: {model.positions} act within the heads, whose weights cannot be shown; take a Transformer with "
-            "sinusoidal, learned or no positions"
+            f"positions: {model.positions} act within the heads, whose weights cannot be shown; take a Transformer "
+            "with sinusoidal, learned or no positions"
         )
     states: list[Tensor] = []
     with torch.inference_mode(), ExitStack() as hooks:

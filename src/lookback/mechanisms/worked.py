@@ -6,7 +6,7 @@ same on every machine. Letters: T words, D width of their vectors, d width of qu
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ from lookback.statistics import percentile_interval, resampled_sums
 
 WORDS = ("The", "cat", "saw", "the", "dog")
 FOCUS = 1
-"""The word whose context vector is worked out."""
+WORD = WORDS[FOCUS]
+"""Whose context vector is worked out."""
 VECTORS = {
     "the": (0.2, 0.1, 1.0, 0.0),
     "cat": (1.2, 0.3, 0.1, 0.8),
@@ -41,9 +42,13 @@ STATE = (1.0, 0.1, 0.2, 0.7)
 REORDERED = (3, 4, 2, 0, 1)
 """Positions of "the dog saw The cat"."""
 SEED = 1
+RANDOM = f"random (a bell curve, seed {SEED}, rounded to one decimal)"
+"""What `fill` does, in words."""
 WIDTHS = (4, 64, 512)
 PAIRS = 1000
 DRAWS = 1000
+Trained = Literal["none", "query-key", "query-key-value"]
+TRAINED: tuple[Trained, ...] = get_args(Trained)
 SCALES: tuple[Scale, ...] = get_args(Scale)
 SCORE_NAMES: tuple[ScoreName, ...] = ("additive", "dot", "scaled-dot", "general")
 
@@ -56,10 +61,10 @@ def sequence(words: tuple[str, ...] = WORDS) -> Tensor:
 def fill(module: nn.Module) -> None:
     """Gives a module the numbers of a bell curve with seed `SEED`, to one decimal, for its matrices; biases are 0."""
     random = np.random.RandomState(SEED)  # whose numbers no version of numpy changes
-    module.double()
+    module.double().requires_grad_(False)
     for name, parameter in module.named_parameters():
         drawn = random.normal(size=tuple(parameter.shape)).round(1) + 0.0  # no -0.0
-        parameter.data = torch.zeros_like(parameter) if name.endswith("bias") else torch.from_numpy(drawn)
+        parameter.copy_(torch.zeros_like(parameter) if name.endswith("bias") else torch.from_numpy(drawn))
 
 
 def scores_of(score: Score, states: Tensor, annotations: Tensor) -> Tensor:
@@ -96,9 +101,9 @@ def mixing(layer: SelfAttention, vectors: Tensor) -> Mixing:
     return Mixing(*seen, products, scores, weights[0], contexts[0])
 
 
-def layer(trained: str = "query-key-value", causal: bool = False) -> SelfAttention:
+def layer(trained: Trained = "query-key-value", causal: bool = False) -> SelfAttention:
     """A head of the width of the vectors. Queries and keys are the same with and without projected values."""
-    made = SelfAttention(trained, sequence().shape[1], causal=causal)  # pyright: ignore[reportArgumentType]
+    made = SelfAttention(trained, sequence().shape[1], causal=causal)
     fill(made)
     return made
 
@@ -158,7 +163,7 @@ def looking() -> Looking:
     """The annotations are the vectors of the words; matrices as in `fill`."""
     state, annotations = torch.tensor([STATE], dtype=torch.float64), sequence()
     width = annotations.shape[1]
-    modules = {name: make_score(name, width, width, width) for name in SCORE_NAMES}
+    modules: dict[ScoreName, Score] = {name: make_score(name, width, width, width) for name in SCORE_NAMES}
     for module in modules.values():
         fill(module)
     scores = torch.cat([scores_of(module, state, annotations) for module in modules.values()])
@@ -221,7 +226,7 @@ class Order(NamedTuple):
 def order(positions: bool) -> Order:
     """The context vectors of both, with or without sinusoids added to the vectors."""
     head, vectors = layer(), sequence()
-    signal = sinusoids(0, *vectors.shape, vectors) if positions else torch.zeros_like(vectors)
+    signal = waves(*vectors.shape) if positions else torch.zeros_like(vectors)
     here, moved = (head.with_weights((x + signal)[None])[0][0] for x in (vectors, vectors[list(REORDERED)]))
     return Order(here, moved[torch.tensor(REORDERED).argsort()])
 
