@@ -11,6 +11,7 @@ from lookback.mechanisms.worked import RANDOM, SEED, WORDS
 from lookback.report.claims import integer
 from lookback.report.tables import Table
 
+SHOWN_DRAWS = 4
 SCORE_LABELS = {"additive": "additive", "dot": "dot", "scaled-dot": "scaled dot", "general": "general"}
 
 
@@ -47,9 +48,10 @@ def scored() -> Section:
                     *matrix_rows(additive["query.weight"], additive["key.weight"], general["key.weight"]),
                     ("v", vector(additive["energy"], 1), "", ""),
                 ),
-                f"All {RANDOM}. The additive score of the code has a bias, too; here it is 0.",
+                f"All {RANDOM}, so the weights of these two scores mean nothing yet; the dot scores have no matrices. "
+                "The additive score of the code has a bias, too; here it is 0.",
             ),
-            Table("scored", "Scores and weights", ("annotation", *labels), tuple(rows)),
+            Table("scored", "Scores → weights", ("annotation", *labels), tuple(rows)),
             Drawing("scores", "The weights of the four scores.", (numbered("", labels, WORDS, found.weights),)),
         ),
     )
@@ -59,12 +61,16 @@ def soft_and_hard() -> Section:
     found = worked.looking()
     index = worked.SCORE_NAMES.index("dot")
     weights, soft = found.weights[index], found.contexts[index]
-    hard = worked.hard(weights)
-    annotations = worked.sequence()
-    drawn, largest = int(hard.drawn.argmax()), int(hard.largest.argmax())
+    annotations, hard = worked.sequence(), worked.hard(weights)
+    shares = hard.drawn.mean(0)
     rows = [
-        (word, number(weight), number(first, 0), number(share / worked.DRAWS), number(top, 0))
-        for word, weight, first, share, top in zip(WORDS, weights, hard.drawn, hard.counts, hard.largest, strict=True)
+        (word, number(weight), number(share), number(largest, 0))
+        for word, weight, share, largest in zip(WORDS, weights, shares, hard.largest, strict=True)
+    ]
+    choices = [(f"draw {count}", row) for count, row in enumerate(hard.drawn[:SHOWN_DRAWS], start=1)]
+    seen = [
+        (f"hard, {name}: {WORDS[int(row.argmax())]}", vector(row @ annotations))
+        for name, row in (*choices, ("largest", hard.largest))
     ]
     return Section(
         "hard",
@@ -77,25 +83,10 @@ def soft_and_hard() -> Section:
             Table(
                 "hard",
                 "Where the decoder looks",
-                (
-                    "annotation",
-                    "soft: weight",
-                    "hard: first draw",
-                    f"share of {integer(worked.DRAWS)} draws",
-                    "hard: largest",
-                ),
+                ("annotation", "soft: weight", f"hard: share of {integer(worked.DRAWS)} draws", "hard: largest"),
                 tuple(rows),
-                f"Draws by torch's generator with seed {SEED}.",
+                f"Drawn by torch's generator with seed {SEED}.",
             ),
-            Table(
-                "hard-contexts",
-                "What it gets to see",
-                ("", "context vector"),
-                (
-                    ("soft", vector(soft)),
-                    (f"hard, first draw: {WORDS[drawn]}", vector(hard.drawn @ annotations)),
-                    (f"hard, largest: {WORDS[largest]}", vector(hard.largest @ annotations)),
-                ),
-            ),
+            Table("hard-contexts", "What it gets to see", ("", "context vector"), (("soft", vector(soft)), *seen)),
         ),
     )

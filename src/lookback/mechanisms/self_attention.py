@@ -62,10 +62,10 @@ def untrained() -> Section:
             Drawing(
                 "simple",
                 "A row for each word that looks, a column for each word that is looked at: weights in whole percents, "
-                "darker for more. All pictures on this page read like this.",
+                "darker for more. All pictures of weights read like this.",
                 (numbered("nothing trained", WORDS, WORDS, found.weights),),
             ),
-            "Nothing is trained here. Introductions begin like this; none of the papers has it.",
+            "Nothing is trained here. Introductions begin like this; none of the papers cited on this page has it.",
         ),
     )
 
@@ -170,7 +170,7 @@ def scaled() -> Section:
             f"{len(WORDS)} = {even} if all {len(WORDS)} get the same.",
             Table(
                 "scales",
-                f"Scores and weights of {WORD}, d = {len(VECTORS['the'])}",
+                f"Scores → weights of {WORD}, d = {len(VECTORS['the'])}",
                 ("word j", *names),
                 (*rows, ("entropy", *(number(value) for value in found.entropies))),
             ),

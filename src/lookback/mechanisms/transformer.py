@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookback.mechanisms import worked
-from lookback.mechanisms.blocks import Formula, Section, number, vector
+from lookback.mechanisms.blocks import Formula, Section, matrix_rows, number, vector
 from lookback.mechanisms.drawing import Drawing, numbered, plain, waves
 from lookback.mechanisms.layers import Layers
 from lookback.mechanisms.worked import FOCUS, RANDOM, WORD, WORDS
@@ -35,7 +35,10 @@ def several_heads() -> Section:
                     "output(i)  = W_o [head(1)(i), head(2)(i), …]",
                 )
             ),
-            f"Here {count} heads of width {width}: together as wide as one word's vector. The matrices are {RANDOM}.",
+            f"Here {count} heads of width {width}: together as wide as one word's vector. The first three matrices are "
+            f"those of section 2; head 1 has their first {width} rows, head 2 the next, and each divides by "
+            f"sqrt({width}). W_o is {RANDOM}.",
+            Table("output", "The last matrix", ("", "W_o"), matrix_rows(found.output)),
             Drawing(
                 "heads",
                 "The weights of each head, side by side.",

@@ -59,12 +59,17 @@ def sequence(words: tuple[str, ...] = WORDS) -> Tensor:
 
 
 def fill(module: nn.Module) -> None:
-    """Gives a module the numbers of a bell curve with seed `SEED`, to one decimal, for its matrices; biases are 0."""
+    """Sets all matrices of a module, one after the other, to numbers of a bell curve with seed `SEED`, to one decimal.
+
+    Biases are 0. Modules whose matrices come in the same order so have the same matrices.
+    """
     random = np.random.RandomState(SEED)  # whose numbers no version of numpy changes
     module.double().requires_grad_(False)
     for name, parameter in module.named_parameters():
-        drawn = random.normal(size=tuple(parameter.shape)).round(1) + 0.0  # no -0.0
-        parameter.copy_(torch.zeros_like(parameter) if name.endswith("bias") else torch.from_numpy(drawn))
+        if name.endswith("bias"):
+            parameter.zero_()
+        else:
+            parameter.copy_(torch.from_numpy(random.normal(size=tuple(parameter.shape)).round(1) + 0.0))  # no -0.0
 
 
 def scores_of(score: Score, states: Tensor, annotations: Tensor) -> Tensor:
@@ -172,18 +177,19 @@ def looking() -> Looking:
 
 
 class Hard(NamedTuple):
-    """One position instead of a mixture, as a row that is 1 there, [S]."""
+    """One position instead of a mixture, as rows that are 1 there."""
 
     drawn: Tensor
+    """[DRAWS, S]; other builds of torch may draw otherwise."""
     largest: Tensor
-    counts: Tensor
-    """How often each position came in `DRAWS` draws, [S]; the first of them is `drawn`."""
+    """[S]"""
 
 
 def hard(weights: Tensor) -> Hard:
+    """From the weights [S] of one state."""
     with seeded():
         drawn = choose(weights.expand(DRAWS, -1), sample=True)
-    return Hard(drawn[0], choose(weights[None], sample=False)[0], drawn.sum(0))
+    return Hard(drawn, choose(weights[None], sample=False)[0])
 
 
 @contextmanager
@@ -195,6 +201,8 @@ def seeded() -> Iterator[None]:
 
 
 class Heads(NamedTuple):
+    output: Tensor
+    """The last matrix, [D, D]; the others are those of `layer`, whose rows the heads share out."""
     weights: Tensor
     """[heads, T, T]"""
     mixed: Tensor
@@ -208,7 +216,7 @@ def heads(count: int = 2) -> Heads:
     module = MultiHeadAttention(vectors.shape[-1], count)
     fill(module)
     mixed, weights = attend_with_weights(module.split(module.query(vectors)), *module.keys_values(vectors))
-    return Heads(weights[0], mixed[0], module.join(mixed)[0])
+    return Heads(module.output.weight, weights[0], mixed[0], module.join(mixed)[0])
 
 
 class Order(NamedTuple):
