@@ -214,7 +214,7 @@ def test_without_positions_order_is_lost(written, tables, x, matrices) -> None:
         close(column(tables["order"], first), here)
         close(column(tables["order"], first + 1), there)
         differences.append(np.abs(here - there).max())
-    told = re.search(r"context vectors is (\S+): .* With positions it is (\S+)\.\n", text_of(written))
+    told = re.search(r"context vectors in the two is (\S+): .* With positions it is (\S+)\.\n", text_of(written))
     assert told is not None
     close(float(told[1]), differences[0], 6)
     close(float(told[2]), differences[1])

@@ -105,7 +105,7 @@ def trained() -> Section:
             Formula(
                 (
                     "query(i) = W_q x_i      key(j) = W_k x_j      value(j) = W_v x_j",
-                    "score(i, j) = query(i) · key(j) / sqrt(d)             d: how many numbers a key has",
+                    "score(i, j) = query(i) · key(j) / sqrt(d)      (a key has d numbers)",
                     "context(i)  = sum over all j of weight(i, j) value(j)",
                 )
             ),

@@ -96,9 +96,9 @@ def positions() -> Section:
                 ("position", "signal"),
                 tuple((str(index), vector(row)) for index, row in enumerate(own)),
             ),
-            f"Now the head of section 2 reads both sentences. Without positions the largest difference between any two "
-            f"numbers of a word's context vectors is **{number(without.difference, 6)}**: every word sees the same in "
-            f"both, and the two *the* of one sentence cannot be told apart. With positions it is "
+            "Now the head of section 2 reads both sentences. Without positions the largest difference between a word's "
+            f"context vectors in the two is **{number(without.difference, 6)}**: every word sees the same in both, and "
+            "the two *the* of one sentence cannot be told apart. With positions it is "
             f"**{number(using.difference)}**.",
             Table(
                 "order",
