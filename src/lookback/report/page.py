@@ -193,10 +193,10 @@ def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
 # --- templates --------------------------------------------------------------------------------------------------------
 
 
-def render(template: str, context: dict[str, Any]) -> str:
-    """A template of this package, filled in; in HTML whatever is not marked up here is escaped."""
+def render(template: str, context: dict[str, Any], folder: Path = TEMPLATES) -> str:
+    """A template of `folder` or of this package, filled in; in HTML whatever is not marked up here is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        loader=jinja2.FileSystemLoader([folder, TEMPLATES], encoding="utf-8"),
         autoescape=template.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
