@@ -128,10 +128,10 @@ def remembering(factor: float, series: tuple[str, ...] = ("trained", "untrained"
     return points
 
 
-def curve(measure: str, series: str, values: list[float], n: int = 50) -> list[Point]:
+def curve(measure: str, series: str, values: list[float], n: int = 50, x_by: str = "steps") -> list[Point]:
     """With intervals of a tenth to each side, but for n = 1."""
     part = 0.1 if n > 1 else float("nan")
-    about = {"measure": measure, "series": series, "x_by": "steps", "n": n}
+    about = {"measure": measure, "series": series, "x_by": x_by, "n": n}
     return [
         Point(**about, x=x, value=value, low=value * (1 - part), high=value * (1 + part))
         for x, value in enumerate(values)

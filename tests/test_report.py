@@ -668,6 +668,49 @@ def test_the_commuted_form_is_told_after_two_ten_and_the_last_steps(tmp_path):
     )
 
 
+def over_all(measure: str, series: str, value: float) -> Point:
+    return Point(
+        measure=measure, series=series, x_by="source words", x=None, n=1200, value=value, low=value, high=value
+    )
+
+
+def test_what_a_decoder_looks_at_is_told_and_drawn(tmp_path):
+    points = fake_results.curve("gradient_by_distance", "gradient", [0.2, 0.1], x_by="pieces from the aligned word")
+    points += fake_results.curve("gradient_by_distance", "even", [0.04, 0.04], x_by="pieces from the aligned word")
+    for series in ("first word", "last word"):
+        points += fake_results.curve("gradient_by_distance", series, [0.3, 0.2, 0.1], x_by="pieces from the end")
+    points += fake_results.curve("alignment_entropy", "nats", [0.7, 0.9], x_by="source words")
+    points += fake_results.curve("alignment_error_rate", "alignment", [0.2, 0.3], x_by="source words")
+    points += [over_all("alignment_entropy", "nats", 0.75), over_all("alignment_error_rate", "alignment", 0.21)]
+    points += [over_all("alignment_error_rate", "diagonal", 0.5)]
+    found = results(tmp_path, points=points)
+    (section,) = probes.sections(found)
+    assert section.texts[1] == (
+        "`bahdanau-60`: of a target word's gradient, 0.2 [0.18, 0.22] falls on the aligned source word (n = 50), where "
+        "an even spread would put 0.04; its weights have an entropy of 0.75 [0.75, 0.75] nats (n = 1200); its "
+        "alignment error rate is 0.21 [0.21, 0.21], that of a diagonal 0.5 [0.5, 0.5] (n = 1200)."
+    )
+    assert set(section.charts) == {"gradient", "entropy", "agreement"}
+    assert "first word: 0.3 at 0, 0.2 at 1, 0.1 at 2" in section.charts["gradient"].alternative(found)
+    assert "0.04" not in section.charts["gradient"].alternative(found)
+
+
+def test_what_can_be_read_from_the_vectors_is_told_of_short_and_of_long_sentences(tmp_path):
+    points = []
+    for place, values, usual in (("1st", [1.0, 0.99], [0.2, 0.2]), ("2nd to last", [0.6, 0.08], [0.1, 0.12])):
+        points += fake_results.curve("readable_words", place, values, x_by="source words")
+        points += fake_results.curve("readable_words", f"{place}, majority", usual, x_by="source words")
+    (section,) = probes.sections(results(tmp_path, points=points))
+    told = section.texts[1]
+    assert (
+        "the 2nd to last piece in 0.6 [0.54, 0.66] of the shortest sentences (0 words on average, n = 50) and" in told
+    )
+    assert (
+        "0.08 [0.072, 0.088] of the longest (1 words, n = 50), where the most frequent piece would be right in" in told
+    )
+    assert told.endswith("0.12.")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1.0, "1"), (0.01234, "0.012"), (0.001, "0.001"), (4321.0, "4300"), (4.56e-7, "4.6·10⁻⁷")],

@@ -297,7 +297,15 @@ def curves(results: Results, width: float) -> Figure:
 
 
 def probe(
-    results: Results, width: float, measure: str, x_label: str, label: str, log: bool = True, beside: str = ""
+    results: Results,
+    width: float,
+    measure: str,
+    x_label: str,
+    label: str,
+    log: bool = True,
+    beside: str = "",
+    series: tuple[str, ...] = (),
+    x_by: str = "",
 ) -> Figure:
     """A measure of `probe.csv` against its x: a line a cell and series, with its interval.
 
@@ -308,11 +316,15 @@ def probe(
         x_label, label: what the axes say.
         log: whether the vertical axis is logarithmic.
         beside: a second measure of the first series, drawn thin and dotted where there is one.
+        series: the lines to draw, if not all.
+        x_by: which x, of a measure that has several.
     """
     figure, axes = _canvas(width)
     styles = looks(results)
-    everything = [point for cell in results.cells for point in cell.points if point["measure"] == measure]
-    names = list(dict.fromkeys(point["series"] for point in everything))
+    names = list(series) or list(
+        dict.fromkeys(p["series"] for cell in results.cells for p in cell.points if p["measure"] == measure)
+    )
+    everything = [point for cell in results.cells for name in names for point in cell.curve(measure, name, x_by)]
     dashes = dict(zip(names, itertools.cycle(DASHES), strict=False))
     shown = [point["value"] for point in everything if point["value"] > (LOWEST if log else 0)]
     log, shown = log and bool(shown), shown or [1.0]
@@ -320,13 +332,13 @@ def probe(
     for system in results.systems:
         look = styles[system]
         for number, cell in enumerate(results.of(system)):
-            for series, dash in dashes.items():
-                x, y, low, high = _columns(cell.curve(measure, series))
+            for name, dash in dashes.items():
+                x, y, low, high = _columns(cell.curve(measure, name, x_by))
                 style = look.line | {"linestyle": dash, "linewidth": 0.8 if number else 1.5, "markersize": 4}
                 axes.plot(x, y, **style, markevery=max(1, len(x) // 8), zorder=3)
                 axes.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
                 visible = np.flatnonzero(y >= min(shown) * log)
-                if number == 0 and series == names[0] and len(visible):
+                if number == 0 and name == names[0] and len(visible):
                     ends.append((system.name, look, float(x[visible[-1]]), float(y[visible[-1]])))
             x, y, *_ = _columns(cell.curve(beside, names[0]))
             axes.plot(x, y, color=look.color, linestyle=":", linewidth=1.0, zorder=1)

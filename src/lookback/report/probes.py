@@ -30,16 +30,21 @@ class Chart:
     log: bool = True
     beside: str = ""
     """A measure to draw beside it."""
+    series: tuple[str, ...] = ()
+    """The lines to draw, if not all."""
+    x_by: str = ""
+    """Which x, of a measure that has several."""
 
     def draw(self, results: Results, width: float) -> Figure:
-        return figures.probe(results, width, self.measure, self.x_label, self.label, self.log, self.beside)
+        about = (self.measure, self.x_label, self.label, self.log, self.beside, self.series, self.x_by)
+        return figures.probe(results, width, *about)
 
     def alternative(self, results: Results) -> str:
         """The figure in words: some points of each line."""
         lines = []
         for cell in results.cells:
-            for series in dict.fromkeys(point["series"] for point in cell.points):
-                points = cell.curve(self.measure, series)
+            for series in self.series or dict.fromkeys(point["series"] for point in cell.points):
+                points = cell.curve(self.measure, series, self.x_by)
                 told = [f"{number(p['value'])} at {p['x']:g}" for p in points[:: max(1, len(points) // 8)]]
                 if told:
                     lines.append(f"{cell.cell.name}, {series}: {', '.join(told)}.")
@@ -57,10 +62,26 @@ class Section:
 
 def sections(results: Results) -> list[Section]:
     """Those of which there are points."""
-    charts = {"memory": NORM}
-    measured = {point["measure"] for cell in results.cells for point in cell.points}
-    drawn = {name: chart for name, chart in charts.items() if chart.measure in measured}
-    return [Section("memory", "What a state remembers", drawn, tuple(memory(results)))] if drawn else []
+    measured = {(point["measure"], point["x_by"]) for cell in results.cells for point in cell.points}
+    found = []
+    for name, title, charts, tell in (
+        ("memory", "What a state remembers", {"memory": NORM}, memory),
+        ("vectors", "What can be read from the encoder's vectors", {"readable": READABLE}, reading),
+        ("looking", "Where a decoder looks", {"gradient": GRADIENT, "entropy": ENTROPY, "agreement": AER}, looking),
+    ):
+        drawn = {
+            key: chart
+            for key, chart in charts.items()
+            if any(chart.measure == measure and chart.x_by in ("", x_by) for measure, x_by in measured)
+        }
+        if drawn:
+            found.append(Section(name, title, drawn, tuple(tell(results))))
+    return found
+
+
+def named(results: Results) -> list[tuple[str, CellResult]]:
+    """Each cell with what texts call it: by its system where there is one seed."""
+    return [(code(cell.cell.name if len(results.seeds) > 1 else cell.system.name), cell) for cell in results.cells]
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -102,8 +123,7 @@ def memory(results: Results) -> list[str]:
         "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
         "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ.",
     ]
-    for cell in results.cells:
-        name = code(cell.cell.name if len(results.seeds) > 1 else cell.system.name)
+    for name, cell in named(results):
         for told in (forgetting, bounding, commuting):
             if text := told(cell):
                 texts.append(f"{name}: {text}")
@@ -178,3 +198,104 @@ def commuting(cell: CellResult) -> str:
         "the form often quoted, in which the slopes stand outside of the product of matrices, is not the product: its "
         f"relative error is {listed(told)}; n = {pairs[0][0]['n']}."
     )
+
+
+# --- the encoder's vectors --------------------------------------------------------------------------------------------
+
+FIRST, LATE = "1st", "2nd to last"
+READABLE = Chart(
+    measure="readable_words",
+    x_label="source words",
+    label="pieces read right",
+    caption="What can be read from the encoder's vectors: the share of test sentences whose first piece, and whose "
+    "last but one (dashed), a linear classifier names from them. The RNN encoder-decoder is asked for both from its "
+    "one vector, the other models from the annotation at that very place.",
+    log=False,
+    series=(FIRST, LATE),
+    x_by="source words",
+)
+
+
+def reading(results: Results) -> list[str]:
+    """What a linear classifier reads, of short and of long sentences, beside the most frequent piece."""
+    texts = [
+        "A linear classifier (discriminant analysis, fitted on training sentences) names a piece of the source from "
+        "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
+        "nor, where it fails, that it is not there in another form."
+    ]
+    for name, cell in named(results):
+        told = []
+        for place in (FIRST, LATE):
+            points, usual = cell.curve("readable_words", place), cell.curve("readable_words", f"{place}, majority")
+            if points and usual:
+                short, long = points[0], points[-1]
+                told.append(
+                    f"the {place} piece in {interval(short)} of the shortest sentences ({short['x']:.0f} words on "
+                    f"average, n = {short['n']}) and {interval(long)} of the longest ({long['x']:.0f} words, "
+                    f"n = {long['n']}), where the most frequent piece would be right in {number(usual[-1]['value'])}"
+                )
+        if told:
+            texts.append(f"{name}: {listed(told)}.")
+    return texts
+
+
+# --- where a decoder looks --------------------------------------------------------------------------------------------
+
+GRADIENT = Chart(
+    measure="gradient_by_distance",
+    x_label="source pieces from the end",
+    label="share of the gradient",
+    caption="Which source pieces a target word depends on: the norm of the gradient of its score by each source "
+    "piece's embedding, as a share of the sentence's, against the piece's distance from the end of the source, for the "
+    "first and (dashed) the last target word of the references. Small distances come from all sentences, large ones "
+    "from long sentences alone.",
+    series=("first word", "last word"),
+    x_by="pieces from the end",
+)
+ENTROPY = Chart(
+    measure="alignment_entropy",
+    x_label="source words",
+    label="entropy (nats)",
+    caption="How widely a decoder looks: the entropy of its weights over the source pieces, on the references.",
+    log=False,
+    series=("nats",),
+)
+AER = Chart(
+    measure="alignment_error_rate",
+    x_label="source words",
+    label="alignment error rate",
+    caption="Whether it looks where the grammar says: the alignment error rate (Och and Ney 2003) of the source word "
+    "with most weight for each target word, against the grammar's own word alignment. Dashed: the diagonal.",
+    log=False,
+    series=("alignment", "diagonal"),
+)
+
+
+def looking(results: Results) -> list[str]:
+    """Gradients at the aligned word, entropy and agreement of the alignments, over all lengths."""
+    texts = [
+        "The gradient says which source pieces a small change of would change the score of a target word; the weights "
+        "say what the decoder's context vector is made of. Neither is an explanation of what the model does."
+    ]
+    for name, cell in named(results):
+        told = []
+        near, even = (
+            cell.curve("gradient_by_distance", series, "pieces from the aligned word")
+            for series in ("gradient", "even")
+        )
+        if near and even:
+            told.append(
+                f"of a target word's gradient, {interval(near[0])} falls on the aligned source word "
+                f"(n = {near[0]['n']}), where an even spread would put {number(even[0]['value'])}"
+            )
+        if entropy := cell.total("alignment_entropy", "nats"):
+            told.append(f"its weights have an entropy of {interval(entropy)} nats (n = {entropy['n']})")
+        wrong, diagonal = (cell.total("alignment_error_rate", series) for series in ("alignment", "diagonal"))
+        if wrong and diagonal:
+            told.append(
+                f"its alignment error rate is {interval(wrong)}, that of a diagonal {interval(diagonal)} "
+                f"(n = {wrong['n']})"
+            )
+        if told:
+            texts.append(f"{name}: {'; '.join(told)}.")
+    return texts

@@ -106,9 +106,20 @@ class CellResult:
         found = self.get("still_falling")
         return found if isinstance(found, bool) else None
 
-    def curve(self, measure: str, series: str) -> list[Point]:
+    def curve(self, measure: str, series: str, x_by: str = "") -> list[Point]:
         """The points of one line of `probe.csv`; none where it was not measured."""
-        return [point for point in self.points if (point["measure"], point["series"]) == (measure, series)]
+        return [
+            point
+            for point in self.points
+            if (point["measure"], point["series"]) == (measure, series)
+            and point["x"] is not None
+            and x_by in ("", point["x_by"])
+        ]
+
+    def total(self, measure: str, series: str) -> Point | None:
+        """What `probe.csv` has of that line over everything, if it has such a number."""
+        found = (p for p in self.points if (p["measure"], p["series"], p["x"]) == (measure, series, None))
+        return next(found, None)
 
     @cached_property
     def by_bucket(self) -> dict[Bucket, Row]:
