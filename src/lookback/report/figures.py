@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -330,7 +330,7 @@ def probe(
     log, shown = log and bool(shown), shown or [1.0]
     ends: list[tuple[str, Look, float, float]] = []
     for system in results.systems:
-        look = styles[system]
+        look = replace(styles[system], dash="-")  # here dashes tell the series apart
         for number, cell in enumerate(results.of(system)):
             for name, dash in dashes.items():
                 x, y, low, high = _columns(cell.curve(measure, name, x_by))
@@ -344,9 +344,10 @@ def probe(
             axes.plot(x, y, color=look.color, linestyle=":", linewidth=1.0, zorder=1)
     if log:
         axes.set_yscale("log")
-        axes.set_ylim(min(shown) / 2, max(shown) * 10)
+        axes.set_ylim(min(shown) / 2, max(shown) * 3)
     else:
-        axes.set_ylim(0, _ceiling(max(shown), None))
+        highs = (point["high"] for point in everything if not math.isnan(point["high"]))
+        axes.set_ylim(0, _ceiling(max([*shown, *highs]), None))
     axes.set_xlim(left=0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(f"{label} (log)" if log else label)

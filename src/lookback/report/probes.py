@@ -274,8 +274,8 @@ AER = Chart(
 def looking(results: Results) -> list[str]:
     """Gradients at the aligned word, entropy and agreement of the alignments, over all lengths."""
     texts = [
-        "The gradient says which source pieces a small change of would change the score of a target word; the weights "
-        "say what the decoder's context vector is made of. Neither is an explanation of what the model does."
+        "The gradient says how much a small change of each source piece would change a target word's score; the "
+        "weights say what the decoder's context vector is made of. Neither is an explanation of what the model does."
     ]
     for name, cell in named(results):
         told = []
