@@ -2,8 +2,8 @@
 
 Reads:   conf/<experiment>.yaml: probe, evaluate; models/<experiment>/<cell>/; data/<experiment>/encoded/, and
          data/<experiment>/prepared/test.alignment where there is one
-Writes:  reports/<experiment>/cells/<cell>/probe.csv: curves, a row a point (see `lookback.probes.Point`); of a
-         dictionary, which has nothing to measure, the header alone
+Writes:  reports/<experiment>/cells/<cell>/probe.csv: curves, a row a point (see `lookback.probes.Point`); without
+         `probe` settings, and of a dictionary, which has nothing to measure, the header alone
 Example: python -m pipeline.probe --experiment demo --cell rnn_encoder_decoder-60-s1
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
 
 def measure(experiment: Experiment, layout: stage.Layout, cell: Cell) -> Iterator[Point]:
     settings, folder, hardware = experiment.model(cell), layout.model(cell.name), load_params().hardware
-    if isinstance(settings, WordByWord):
+    if experiment.probe is None or isinstance(settings, WordByWord):
         return
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
     model = place(load_model(folder), hardware)

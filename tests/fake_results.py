@@ -49,7 +49,6 @@ def experiment(**changes: Any) -> config.Experiment:
         "train": {"target_tokens": 3_000_000, "batch_target_tokens": 800},
         "translate": {"showcase": [{"text": SHOWCASE, "source_word": "jumped", "target_word": "sprang"}]},
         "evaluate": {},
-        "probe": {},
     }
     return config.Experiment.model_validate(data | changes)
 

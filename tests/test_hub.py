@@ -33,7 +33,6 @@ models: {{bahdanau: {{}}}}
 train: {{target_tokens: 1000, batch_target_tokens: 100}}
 translate: {{}}
 evaluate: {{}}
-probe: {{}}
 """
 
 

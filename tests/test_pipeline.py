@@ -71,6 +71,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "tokenize", "vocabulary_size", value=400)
     edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer", "word_by_word"])
     edit(tiny, "grid", "max_train_words", value=[30])
+    edit(tiny, "probe", value={"sentences": 50, "largest_lag": 40})
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
     edit(tiny, "models", "word_by_word", value={"pairs": 500})
@@ -160,18 +161,28 @@ def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
 
 def test_bucket_edges_decode_nothing(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "evaluate", "bucket_edges", value=[20, 40])
-    evaluations = {f"evaluate@tiny-{model}-30-s1" for model in ("transformer", "rnn_encoder_decoder", "word_by_word")}
-    assert stale(kept) == {*evaluations, "report@tiny"}
+    models, stages = ("transformer", "rnn_encoder_decoder", "word_by_word"), ("evaluate", "probe")
+    assert stale(kept) == {"report@tiny", *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models)}
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed
     assert "Running stage 'tr" not in printed
 
 
 def test_what_is_probed_only_measures(kept: Path) -> None:
-    folders = {model: kept / f"reports/tiny/cells/{model}-30-s1" for model in ("rnn_encoder_decoder", "transformer")}
-    before = {model: (folder / "probe.csv").read_text().splitlines() for model, folder in folders.items()}
-    assert len(before["rnn_encoder_decoder"]) == 1 + 2 * 41, "trained and untrained, 40 steps and none"
-    assert len(before["transformer"]) == 1, "no measure yet"
+    models = ("rnn_encoder_decoder", "transformer", "word_by_word")
+    folders = {model: kept / f"reports/tiny/cells/{model}-30-s1" for model in models}
+
+    def measured(model: str, measure: str) -> int:
+        return sum(line.startswith(measure) for line in (folders[model] / "probe.csv").read_text().splitlines())
+
+    assert measured("rnn_encoder_decoder", "jacobian_norm") == 2 * 41, "trained and untrained, 40 steps and none"
+    assert measured("word_by_word", "") == 1, "the header alone"
+    for measure in ("gradient_by_distance,gradient,pieces from the aligned word", "readable_words"):
+        assert measured("rnn_encoder_decoder", measure) > 0
+        assert measured("transformer", measure) > 0
+    for measure in ("alignment_entropy", "alignment_error_rate"):
+        assert measured("rnn_encoder_decoder", measure) == 0
+        assert measured("transformer", measure) > 0
     edit(kept / "conf/tiny.yaml", "probe", "largest_lag", value=5)
     assert stale(kept) == {f"probe@tiny-{model}-30-s1" for model in folders}
     printed = dvc(kept, "repro")
@@ -179,9 +190,7 @@ def test_what_is_probed_only_measures(kept: Path) -> None:
         "probe",
         "report",
     }
-    after = (folders["rnn_encoder_decoder"] / "probe.csv").read_text().splitlines()
-    assert len(after) == 1 + 2 * 6
-    assert after[1].startswith("jacobian_norm,trained,steps,0,")
+    assert measured("rnn_encoder_decoder", "jacobian_norm") == 2 * 6
 
 
 def test_a_figures_style_only_draws(kept: Path) -> None:

@@ -459,7 +459,8 @@ class Experiment(Settings):
     train: Train
     translate: Translate
     evaluate: Evaluate
-    probe: Probe
+    probe: Probe | None = None
+    """Nothing measures nothing."""
 
     @model_validator(mode="before")
     @classmethod
