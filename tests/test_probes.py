@@ -212,6 +212,17 @@ def test_the_commuted_form_is_exact_where_the_matrices_commute(name: str, kind: 
     torch.testing.assert_close(ratios, torch.zeros_like(ratios), atol=1e-12, rtol=0)
 
 
+def test_a_commuted_form_beyond_single_precision_is_a_number() -> None:
+    cell = TanhRNN(2).requires_grad_(False)
+    cell.recurrent.weight.copy_(torch.tensor([[0.0, 0.1], [0.1, 0.0]]))
+    # One unit is saturated, the other is not: a step of the product passes through both in turn, the other form squares
+    # the larger slope. The ratio grows by about 10^4.6 in two steps.
+    found = reading(cell, torch.tensor([-0.1, 6.0]).expand(1, 40, 2))
+    errors, ratios = probe.commuted_error(found, 30)
+    assert errors.isfinite().all()
+    assert ratios[0, 30] == pytest.approx(15 * 4.6 * math.log(10), rel=0.05)
+
+
 # --- points -----------------------------------------------------------------------------------------------------------
 
 SOURCES = [[4, 5, 6], [7, 8, 9, 10, 4, 5, 6, 7], [5] * 5, [9, 4, 8, 4, 6, 10]]

@@ -272,7 +272,7 @@ def commuted_error(reading: Reading, largest_lag: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         the Frobenius norm of the difference divided by that of the exact product, and the logarithm of the ratio of
-        their Frobenius norms; [B, K + 1] each, NaN where a sentence is too short.
+        their Frobenius norms; [B, K + 1] float64 each, NaN where a sentence is too short.
     """
     cell, rows = reading.cell, torch.arange(len(reading.lengths), device=reading.lengths.device)
     assert isinstance(cell, PlainRNN)
@@ -287,8 +287,9 @@ def commuted_error(reading: Reading, largest_lag: int) -> tuple[Tensor, Tensor]:
             diagonals = diagonals + slopes(cell, after).log()
         norm = torch.linalg.matrix_norm(power)
         power, power_scale = power / norm, power_scale + norm.log()
-        # The exact product is given with norm 1; so is the other form, on the same scale.
-        form = (diagonals + (power_scale - scale)[:, None]).exp()[:, :, None] * power
+        # The exact product is given with norm 1; so is the other form, on the same scale. Where it is far larger it
+        # would leave the range of single precision.
+        form = (diagonals + (power_scale - scale)[:, None]).double().exp()[:, :, None] * power
         errors.append(torch.linalg.matrix_norm(form - exact))
         ratios.append(torch.linalg.matrix_norm(form).log())
     return torch.stack(errors, 1), torch.stack(ratios, 1)

@@ -85,7 +85,9 @@ def named(results: Results) -> list[tuple[str, CellResult]]:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """To so many digits: `0.013`, `4.6·10⁻⁷`."""
+    """To so many digits: `0.013`, `4.6·10⁻⁷`, `∞` for what is beyond all numbers."""
+    if not math.isfinite(value):
+        return f"{value}".replace("inf", "∞")
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{printed(value, digits):g}"
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
