@@ -28,9 +28,9 @@ def test_a_misspelt_section_of_params_is_refused(tmp_path: Path) -> None:
         load_params(tmp_path)
 
 
-def test_seed_2_of_the_demo_differs_in_nothing_but_its_seed() -> None:
-    one, two = load_experiment("demo", ROOT), load_experiment("demo-seed2", ROOT)
-    assert (one.grid.seeds, two.grid.seeds) == ((1,), (2,))
+def test_the_demo_with_several_seeds_differs_in_nothing_else() -> None:
+    one, two = load_experiment("demo", ROOT), load_experiment("demo-seeds", ROOT)
+    assert (one.grid.seeds, two.grid.seeds) == ((1,), (1, 2))
     as_one = two.model_copy(update={"name": one.name, "title": one.title, "grid": one.grid})
     assert as_one == one
 
