@@ -57,6 +57,7 @@ def write_all(folder: Path, of: config.Experiment, **changes: Any) -> Path:
     """Writes the corpus and every cell of the grid under `folder`, and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "corpus.json", corpus())
+    write_points(folder / "speed.csv", [])
     for cell in of.cells:
         write_cell(folder, cell, edges=of.evaluate.bucket_edges, **changes)
     return folder

@@ -75,7 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
     edit(tiny, "models", "word_by_word", value={"pairs": 500})
-    edit(tiny, "train", "target_tokens", value=3000)
+    edit(tiny, "train", "target_tokens_by_length", value={30: 3000})
     edit(tiny, "train", "batch_target_tokens", value=500)
     edit(tiny, "train", "valid_interval_steps", value=3)
     edit(tiny, "translate", "beam", value=1)
@@ -156,13 +156,17 @@ def test_the_gold_alignment_comes_with_the_prepared_text(project: Path) -> None:
 
 def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "models", "transformer", "d_ff", value=32)
-    assert stale(kept) == {"train@tiny-transformer-30-s1", "report@tiny"}
+    assert stale(kept) == {"train@tiny-transformer-30-s1", "speed@tiny", "report@tiny"}
 
 
 def test_bucket_edges_decode_nothing(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "evaluate", "bucket_edges", value=[20, 40])
     models, stages = ("transformer", "rnn_encoder_decoder", "word_by_word"), ("evaluate", "probe")
-    assert stale(kept) == {"report@tiny", *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models)}
+    assert stale(kept) == {
+        "report@tiny",
+        "speed@tiny",
+        *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models),
+    }
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed
     assert "Running stage 'tr" not in printed
@@ -291,7 +295,7 @@ def test_a_stage_uses_the_library_beside_it(kept: Path) -> None:
 
 
 def test_bad_input_to_a_stage_is_one_line(kept: Path) -> None:
-    edit(kept / "conf/tiny.yaml", "train", "target_tokens", value=0)
+    edit(kept / "conf/tiny.yaml", "train", "target_tokens_by_length", value={30: 0})
     printed = run(kept, PYTHON, "-m", "pipeline.train", "--experiment", "tiny", "--cell", "transformer-30-s1", status=1)
-    assert printed.startswith("error: conf/tiny.yaml: train.target_tokens:")
+    assert printed.startswith("error: conf/tiny.yaml: train.target_tokens_by_length.30:")
     assert len(printed.splitlines()) == 1

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from lookback import config, report
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
 from lookback.probes import Point
+from lookback.probes.table import write_points
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.claims import code
 from lookback.report.results import Results, Score, System, read
@@ -334,6 +336,7 @@ def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
     for cell in experiment.cells:
         fake_results.write_cell(folder, cell, bleu=(90.0, 90.0, 90.0, 50.0, 40.0, 30.0))
     fake_results.write_json(folder / "corpus.json", fake_results.corpus())
+    write_points(folder / "speed.csv", [])
     rotary, none, bahdanau = prose.models(read(experiment, folder))
     assert "`rotary`: self-attention" in rotary
     assert "; `positions` rotary" in rotary
@@ -711,9 +714,34 @@ def test_what_can_be_read_from_the_vectors_is_told_of_short_and_of_long_sentence
     assert told.endswith("0.12.")
 
 
+def test_times_are_told_once_a_model_whatever_its_training_lengths(tmp_path):
+    experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [30, 60], "seeds": [1]})
+    folder = fake_results.write_all(tmp_path, experiment)
+    training = fake_results.curve("training_step", "bahdanau", [1.0, 4.0], n=15, x_by="source pieces")
+    search = fake_results.curve("search_step", "bahdanau", [1.0, 5.0], n=15, x_by="source pieces")
+    write_points(folder / "speed.csv", training + search)
+    (section,) = probes.sections(read(experiment, folder))
+    assert section.texts == (
+        "`bahdanau`: a training step takes 1 [0.9, 1.1] at 0 source pieces and 4 [3.6, 4.4] at 1; a step of the search "
+        "takes 1 [0.9, 1.1] at 0 source pieces and 5 [4.5, 5.5] at 1 (n = 15 rounds).",
+    )
+    assert set(section.charts) == {"training-step", "search-step"}
+    (folder / "speed.csv").unlink()
+    with pytest.raises(LookbackError, match=r"speed\.csv: missing; make it with `dvc repro speed@demo`"):
+        read(experiment, folder)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (1.0, "1"), (0.01234, "0.012"), (0.001, "0.001"), (4321.0, "4300"), (4.56e-7, "4.6·10⁻⁷")],
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.01234, "0.012"),
+        (0.001, "0.001"),
+        (4321.0, "4300"),
+        (4.56e-7, "4.6·10⁻⁷"),
+        (math.inf, "∞"),
+    ],
 )
 def test_numbers_of_any_size_are_short(value, text):
     assert probes.number(value) == text

@@ -408,6 +408,15 @@ class Probe(Settings):
     """Recurrent encoders: the last state is set against those up to so many steps before."""
 
 
+class Speed(Settings):
+    """Times steps of untrained models against source length; see `lookback.speed`."""
+
+    source_pieces: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20, 40, 80)
+    target_pieces: Count = 20
+    sentences: Count = 16
+    rounds: Count = 15
+
+
 class Grid(Settings):
     """The cells of an experiment: every model x longest training sentence x seed."""
 
@@ -461,6 +470,8 @@ class Experiment(Settings):
     evaluate: Evaluate
     probe: Probe | None = None
     """Nothing measures nothing."""
+    speed: Speed | None = None
+    """Nothing times nothing."""
 
     @model_validator(mode="before")
     @classmethod

@@ -68,6 +68,7 @@ def sections(results: Results) -> list[Section]:
         ("memory", "What a state remembers", {"memory": NORM}, memory),
         ("vectors", "What can be read from the encoder's vectors", {"readable": READABLE}, reading),
         ("looking", "Where a decoder looks", {"gradient": GRADIENT, "entropy": ENTROPY, "agreement": AER}, looking),
+        ("cost", "What a step costs", {"training-step": TRAINING_STEP, "search-step": SEARCH_STEP}, cost),
     ):
         drawn = {
             key: chart
@@ -300,4 +301,43 @@ def looking(results: Results) -> list[str]:
             )
         if told:
             texts.append(f"{name}: {'; '.join(told)}.")
+    return texts
+
+
+# --- the cost of a step -----------------------------------------------------------------------------------------------
+
+TRAINING_STEP = Chart(
+    measure="training_step",
+    x_label="source pieces",
+    label="time (1: first model, shortest)",
+    caption="What a training step costs: time of encoder, decoder, loss and gradients for a batch whose sources grow "
+    "and whose targets do not, relative to the first model at the shortest source. Medians over interleaved rounds on "
+    "one machine.",
+    log=False,
+)
+SEARCH_STEP = Chart(
+    measure="search_step",
+    x_label="source pieces",
+    label="time (1: first model, shortest)",
+    caption="What a further target piece costs in beam search, the source having been read, relative to the first "
+    "model at the shortest source. Medians over interleaved rounds on one machine.",
+    log=False,
+)
+
+
+def cost(results: Results) -> list[str]:
+    """How the time of each model's steps grows with the source."""
+    texts = []
+    for cell in results.cells:
+        told, rounds = [], 0
+        for chart, step in ((TRAINING_STEP, "a training step"), (SEARCH_STEP, "a step of the search")):
+            if points := cell.curve(chart.measure, ""):
+                start, end = points[0], points[-1]
+                told.append(
+                    f"{step} takes {interval(start)} at {integer(start['x'])} source pieces and {interval(end)} at "
+                    f"{integer(end['x'])}"
+                )
+                rounds = start["n"]
+        if told:
+            texts.append(f"{code(cell.cell.model)}: {'; '.join(told)} (n = {rounds} rounds).")
     return texts

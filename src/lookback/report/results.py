@@ -8,7 +8,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -228,8 +228,21 @@ def read(experiment: config.Experiment, folder: Path) -> Results:
     """
     cells = tuple(_read_cell(experiment, cell, folder / "cells" / cell.name) for cell in experiment.cells)
     _one_test(cells)
+    cells = tuple(_with_speed(cells, folder / "speed.csv", experiment.name))
     corpus = _json(folder / "corpus.json", dict, "the corpus", f"dvc repro tokenize@{experiment.name}")
     return Results(experiment, cells, corpus)
+
+
+def _with_speed(cells: Sequence[CellResult], path: Path, experiment: str) -> Iterator[CellResult]:
+    """The cells, the first of each model with its model's points of `speed.csv`: times are of models, not of cells."""
+    if not path.is_file():
+        raise LookbackError(f"{path}: missing; make it with `dvc repro speed@{experiment}`")
+    points, told = read_points(path), set()
+    for result in cells:
+        model = result.cell.model
+        mine = tuple(point | {"series": ""} for point in points if point["series"] == model and model not in told)
+        told.add(model)
+        yield replace(result, points=result.points + mine)
 
 
 def make_command(cell: config.Cell, stage: str = "evaluate") -> str:

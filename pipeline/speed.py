@@ -1,0 +1,31 @@
+"""Times a training step and a search step of every model of an experiment against source length, side by side.
+
+Reads:   conf/<experiment>.yaml: speed, grid, models, train.scale_down, tokenize.vocabulary_size, translate.beam,
+         evaluate; params.yaml: hardware
+Writes:  reports/<experiment>/speed.csv: ratios, a row a point (see `lookback.probes.Point`); without `speed` settings
+         the header alone
+Example: python -m pipeline.speed --experiment scores
+"""
+
+from lookback.config import WordByWord, load_params
+from lookback.probes.table import write_points
+from lookback.speed import measure
+from pipeline import stage
+
+
+def main() -> None:
+    given = stage.parser(__doc__).parse_args()
+    experiment, layout = stage.load(given.experiment)
+    settings = {cell.model: experiment.model(cell) for cell in experiment.cells}
+    networks = {name: model for name, model in settings.items() if not isinstance(model, WordByWord)}
+    points = []
+    if experiment.speed is not None and networks:
+        vocabulary, beam = experiment.tokenize.vocabulary_size, experiment.translate.beam
+        hardware = load_params().hardware
+        points = list(measure(networks, experiment.speed, vocabulary, beam, experiment.evaluate, hardware))
+    layout.reports.mkdir(parents=True, exist_ok=True)
+    write_points(layout.reports / "speed.csv", points)
+
+
+if __name__ == "__main__":
+    stage.run(main)
