@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from lookback.buckets import Bucket
 from lookback.report.results import SPARSE, Results, Score, System
+from lookback.scoring import Row
 
 Verdict = Literal["lower", "higher", "undecided"]
 
@@ -40,6 +41,20 @@ def interval(score: Score) -> str:
     if math.isnan(score.low) or math.isnan(score.high):
         return decimal(score.value)
     return f"{decimal(score.value)} [{decimal(score.low)}, {decimal(score.high)}]"
+
+
+def signed(row: Row, mark: str = "") -> str:
+    """A number of comparisons.csv that may be negative, a mark, and its interval: `−3.2 * [−3.9, −2.5]`"""
+    if not row or row["value"] is None:
+        return "–"
+    known = [row[key] for key in ("value", "low", "high") if row[key] is not None]
+    value, *bounds = [f"{round(number, 1) + 0.0:.1f}".replace("-", "−") for number in known]
+    return value + mark + (f" [{', '.join(bounds)}]" if bounds else "")
+
+
+def probability(p: float) -> str:
+    """`= 0.012`, `< 0.001`"""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def listed(items: Sequence[Any]) -> str:
@@ -244,28 +259,20 @@ def attention_statements(results: Results) -> list[str]:
                 f"At {end} words {code(system.name)} scores {interval(ours)} BLEU and {code(base.name)}, which has one "
                 f"vector for the whole sentence, {interval(theirs)}: {verdict}"
             )
-            if (ends := _ends(buckets)) and compare(ours, theirs) == "higher":
-                text += " " + _lead(results, system, base, *ends)
+            text += _growth(results, system, base)
             texts.append(text)
     return texts
 
 
-def _lead(results: Results, system: System, base: System, start: Bucket, end: Bucket) -> str:
-    """Whether a lead grows with length: by interval arithmetic, with the widest bounds that the intervals allow."""
-
-    def lead(bucket: Bucket) -> tuple[float, float, float]:
-        ours, theirs = results.score(system, bucket), results.score(base, bucket)
-        low, high = round(ours.low, 1) - round(theirs.high, 1), round(ours.high, 1) - round(theirs.low, 1)
-        return difference(ours, theirs), round(low, 1), round(high, 1)
-
-    before, after = lead(start), lead(end)
-    if after[1] > before[2]:
-        verdict = "it grows with length"
-    elif after[2] < before[1]:
-        verdict = "it shrinks with length"
-    else:
-        verdict = "the intervals leave open whether it changes with length"
-    return f"The lead is {decimal(before[0])} at {start} words and {decimal(after[0])} at {end}: {verdict}."
+def _growth(results: Results, system: System, base: System) -> str:
+    """Whether the gap between two systems grows with length: what Bahdanau et al. 2015, section 5.2.2, claim."""
+    row = results.comparison("gap_growth", system, base)
+    if not row or row["p"] is None:
+        return ""
+    verdict = "no change of the gap with length is shown"
+    if row["p"] < 1 - results.experiment.evaluate.confidence:
+        verdict = "the gap grows with length" if row["value"] > 0 else "the gap shrinks with length"
+    return f" In ten words the gap changes by {signed(row)} (p {probability(row['p'])}): {verdict}."
 
 
 def brevity_statements(results: Results) -> list[str]:

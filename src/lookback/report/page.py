@@ -83,7 +83,7 @@ def _context(results: Results) -> dict[str, Any]:
         "models": prose.models(results),
         "statements": claims.statements(results),
         "reading": prose.reading(results),
-        "quality": quality,
+        "quality": [*quality, *tables.comparisons(results)],
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "examples": sentences.examples(results),

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lookback import config
 from lookback.buckets import Bucket
+from lookback.comparison import read_comparisons
 from lookback.errors import LookbackError
 from lookback.probes import Point
 from lookback.probes.table import read_points
 from lookback.scoring import Row, read_rows
+
+T = TypeVar("T")
 
 SPARSE = 50
 """A bucket with fewer sentences than this is marked, and no statement is made from it."""
@@ -138,6 +141,28 @@ class Results:
     experiment: config.Experiment
     cells: tuple[CellResult, ...]
     corpus: dict[str, Any]
+    comparisons: tuple[Row, ...]
+    """The rows of comparisons.csv: tests between systems, and of each against its training length."""
+
+    def comparison(
+        self, measure: str, system: System, other: System | None = None, bucket: Bucket | None = None
+    ) -> Row:
+        """A number of comparisons.csv on BLEU of the test set, `system` less `other`; {} if there is none.
+
+        A bucket is asked for where the measure has a number for each.
+        """
+        for row in self.comparisons:
+            if (row["measure"], row["metric"], row["test_set"]) != (measure, "bleu", "test"):
+                continue
+            if bucket is not None and (row["bucket_low"], row["bucket_high"]) != (bucket.low, bucket.high):
+                continue
+            pair, asked = (row["system"], row["other"]), (system.name, other.name if other else None)
+            if pair == asked:
+                return row
+            if pair == asked[::-1]:
+                low, high = (None if row[side] is None else -row[side] for side in ("high", "low"))
+                return row | {"value": None if row["value"] is None else -row["value"], "low": low, "high": high}
+        return {}
 
     @cached_property
     def systems(self) -> tuple[System, ...]:
@@ -228,16 +253,22 @@ def read(experiment: config.Experiment, folder: Path) -> Results:
     """
     cells = tuple(_read_cell(experiment, cell, folder / "cells" / cell.name) for cell in experiment.cells)
     _one_test(cells)
-    cells = tuple(_with_speed(cells, folder / "speed.csv", experiment.name))
+    cells = tuple(_with_speed(cells, _made_by("speed", experiment.name, read_points, folder / "speed.csv")))
     corpus = _json(folder / "corpus.json", dict, "the corpus", f"dvc repro tokenize@{experiment.name}")
-    return Results(experiment, cells, corpus)
+    comparisons = _made_by("compare", experiment.name, read_comparisons, folder / "comparisons.csv")
+    return Results(experiment, cells, corpus, tuple(comparisons))
 
 
-def _with_speed(cells: Sequence[CellResult], path: Path, experiment: str) -> Iterator[CellResult]:
-    """The cells, the first of each model with its model's points of `speed.csv`: times are of models, not of cells."""
+def _made_by(stage: str, experiment: str, reader: Callable[[Path], list[T]], path: Path) -> list[T]:
+    """What a stage that runs once an experiment has written."""
     if not path.is_file():
-        raise LookbackError(f"{path}: missing; make it with `dvc repro speed@{experiment}`")
-    points, told = read_points(path), set()
+        raise LookbackError(f"{path}: missing; make it with `dvc repro {stage}@{experiment}`")
+    return reader(path)
+
+
+def _with_speed(cells: Sequence[CellResult], points: Sequence[Point]) -> Iterator[CellResult]:
+    """The cells, the first of each model with its model's points of `speed.csv`: times are of models, not of cells."""
+    told = set()
     for result in cells:
         model = result.cell.model
         mine = tuple(point | {"series": ""} for point in points if point["series"] == model and model not in told)

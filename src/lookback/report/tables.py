@@ -5,10 +5,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from lookback.buckets import ALL_LENGTHS, Bucket
-from lookback.report.claims import decimal, integer, interval, share
+from lookback.report.claims import decimal, integer, interval, share, signed
 from lookback.report.prose import speed_ratio
 from lookback.report.results import Results, System, flatten
 
@@ -98,6 +99,81 @@ def _seeds(results: Results) -> Table:
 
     seeds = ", ".join(str(seed) for seed in results.seeds)
     return _by_bucket(results, "seeds", "BLEU of each seed", cell, f"In the order of the seeds {seeds}.")
+
+
+# --- tests between systems --------------------------------------------------------------------------------------------
+
+
+def comparisons(results: Results) -> list[Table]:
+    """Each system against its training length, and systems against each other; none where nothing was compared."""
+    if not results.comparisons:
+        return []
+    return [table for table in (_falls(results), _differences(results)) if table.rows]
+
+
+def _falls(results: Results) -> Table:
+    def cell(measure: str, system: System) -> str:
+        row = results.comparison(measure, system)
+        if not row:
+            return "–"
+        return signed(row, f" ({row['bucket_low']}–{row['bucket_high']})" if row["bucket_low"] is not None else "")
+
+    measures = ("slope", "capacity", "extrapolation")
+    return Table(
+        name="falls",
+        title="How BLEU falls with length, inside and beyond the training length",
+        columns=("system", "BLEU for ten words more", "fall inside (capacity)", "fall beyond (extrapolation)"),
+        rows=tuple(
+            (system.name, *(cell(measure, system) for measure in measures))
+            for system in results.systems
+            if results.comparison("slope", system)
+        ),
+        note="The first is the slope of a line through all buckets. A fall is the score of a bucket less that of a "
+        "longer one: inside, "
+        "from the first sentences that are no mere phrases to the last within the training length; beyond, from these "
+        "to the last of all. In brackets the words from the first bucket to the last. " + _covers(results),
+    )
+
+
+def _differences(results: Results) -> Table:
+    """Of the pairs of one training length."""
+    buckets = (*results.buckets, ALL_LENGTHS)
+    level = 1 - results.experiment.evaluate.confidence
+
+    def cell(pair: tuple[System, System], bucket: Bucket) -> str:
+        row = results.comparison("difference", *pair, bucket)
+        p = row.get("p") if bucket.is_all else row.get("p_corrected")
+        return signed(row, " *" if p is not None and p < level else "")
+
+    def growth(pair: tuple[System, System]) -> str:
+        row = results.comparison("gap_growth", *pair)
+        return signed(row, " *" if row and row["p"] is not None and row["p"] < level else "")
+
+    pairs = [
+        (other, base)
+        for base, other in combinations(results.systems, 2)
+        if base.max_train_words == other.max_train_words and results.comparison("difference", other, base)
+    ]
+    return Table(
+        name="differences",
+        title="Differences between systems of one training length",
+        columns=("less", *(str(bucket) for bucket in buckets), "for ten words more"),
+        rows=tuple(
+            (f"{pair[0].name} − {pair[1].name}", *(cell(pair, bucket) for bucket in buckets), growth(pair))
+            for pair in pairs
+        ),
+        note="BLEU of the first less that of the second, by source words, on the same resampled sentences; in the last "
+        f"column how the difference changes. *: p < {level:g} in a two-sided bootstrap test (Riezler and Maxwell "
+        "2005), corrected over the buckets of a pair (Holm 1979), not over pairs. All pairs, chrF and p stand in "
+        "comparisons.csv. " + _covers(results),
+    )
+
+
+def _covers(results: Results) -> str:
+    """What the intervals are over."""
+    seeds = len(results.seeds)
+    over = "sentences, not over training runs" if seeds == 1 else f"sentences and the {seeds} seeds"
+    return f"{100 * results.experiment.evaluate.confidence:g} % intervals are over {over}."
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------
