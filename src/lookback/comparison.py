@@ -22,8 +22,8 @@ is the mean over its seeds, and `lookback.significance` says what intervals and 
 
 The papers claim the last: Bahdanau et al. (2015), section 5.2.2 and figure 2.
 
-Slopes and falls pass over buckets of fewer than two sentences, and over sentences without a word. All other buckets stay
-in the table, however few sentences they have: `n` says so.
+Slopes and falls pass over buckets of fewer than two sentences, and over sentences without a word. Every bucket has its
+row in the table, however few sentences it has: `n` says so.
 """
 
 import csv
@@ -40,7 +40,7 @@ from lookback.buckets import ALL_LENGTHS, Bucket, buckets
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
 from lookback.scoring import bleu_score, chrf_score
-from lookback.significance import Estimate, Sampled, combined, estimate, holm, spread
+from lookback.significance import Estimate, Sampled, combined, deviations, estimate, holm, spread
 from lookback.statistics import resampled_sums
 
 Row = dict[str, Any]
@@ -147,17 +147,15 @@ def _scored(systems: Sequence[System], lengths: NDArray, settings: Evaluate, met
     for bucket in [*buckets(settings.bucket_edges, lengths), ALL_LENGTHS]:
         inside = bucket.contains(lengths)
         n, known = int(inside.sum()), lengths[inside]
-        values, deviations = np.full(len(runs), np.nan), np.full((settings.resamples, len(runs)), np.nan)
+        values, strayed = np.full(len(runs), np.nan), np.full((settings.resamples, len(runs)), np.nan)
         if n:
             values = SCORES[metric](side_by_side[inside].sum(axis=0).reshape(len(runs), -1))
         if n > 1:
             # As in `rows_by_length`, so that the resamples are the same ones.
-            low, high = (-1 if bound is None else bound for bound in (bucket.low, bucket.high))
-            sums = resampled_sums(side_by_side[inside], settings.resamples, (settings.seed, low, high))
-            resampled = SCORES[metric](sums.reshape(settings.resamples, len(runs), -1))
-            # A resample of n varies less than a sample of n: its variance is that of the sample, not of what it is of.
-            deviations = (resampled - resampled.mean(axis=0)) * np.sqrt(n / (n - 1))
-        scores = {s.name: Sampled(values[names == s.name], deviations[:, names == s.name]) for s in systems}
+            seed = (settings.seed, *(-1 if bound is None else bound for bound in (bucket.low, bucket.high)))
+            sums = resampled_sums(side_by_side[inside], settings.resamples, seed)
+            strayed = deviations(SCORES[metric](sums.reshape(settings.resamples, len(runs), -1)), n, seed)
+        scores = {s.name: Sampled(values[names == s.name], strayed[:, names == s.name]) for s in systems}
         yield _Scored(bucket, n, int(known.max()) if n else 0, float(known.mean()) if n else np.nan, scores)
 
 

@@ -8,7 +8,7 @@ direction. Approximate randomisation would do as well for the difference of two 
 hard to tell apart); but it assumes that under the null hypothesis the systems' outputs can be swapped, which is not so
 where the hypothesis is that a gap, there or not, does not grow, nor for one system alone. The bootstrap tests all of
 them and gives the interval with the same numbers: the interval leaves out 0 where p is below 1 - confidence. With R
-resamples the smallest p is 1 / (R + 1).
+resamples the smallest p is 1 / (R + 1). Few sentences need more room than their resamples take: see `deviations`.
 
 **Seeds.** Trained again with another seed, a system is another one (Clark et al. 2011). The S seeds' scores q on one
 test set differ by what training does and by what each does with these very sentences. The mean over seeds is
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ class Sampled:
         """What training adds to the variance of the mean over seeds, beyond what resampled sentences say."""
         of_sentences = self.deviations.var(axis=1, ddof=1).mean()
         return max(0.0, float(self.values.var(ddof=1) - of_sentences)) / len(self.values)
+
+
+def deviations(resampled: NDArray[np.float64], sentences: int, seed: tuple[int, ...]) -> NDArray[np.float64]:
+    """How far resamples of N sentences, N at least 2, stray: [R, S], of scores [R, S] of the same R resamples.
+
+    Resamples vary as the N sentences do, by (N - 1) / N less than what those were drawn from; and like every variance
+    estimated from N values it is itself off by chance. So each resample's deviation is drawn out by the first factor
+    and by that of Student's t with N - 1 degrees of freedom: for ten sentences a fifth more, for a thousand nothing.
+    """
+    chance = np.random.default_rng([part % 2**64 for part in (*seed, 1)]).chisquare(sentences - 1, len(resampled))
+    return (resampled - resampled.mean(axis=0)) * np.sqrt(sentences / chance)[:, None]
 
 
 def combined(weights: Sequence[float], parts: Sequence[Sampled]) -> Sampled:
@@ -90,7 +101,7 @@ def estimate(system: Sampled, other: Sampled | None = None, *, confidence: float
         # All R quantiles of t once, in random order: with few seeds its tails are long, and drawn freely they would
         # leave much of the interval's width to the draw.
         order = np.random.default_rng(seed % 2**64).permutation(resamples)
-        deviations = deviations + math.sqrt(excess.sum()) * stats.t.ppf((order + 0.5) / resamples, freedom)
+        deviations = deviations + math.sqrt(excess.sum()) * special.stdtrit(freedom, (order + 0.5) / resamples)
     sizes = np.sort(np.abs(deviations))
     half = float(sizes[min(resamples, math.ceil((resamples + 1) * confidence)) - 1])
     p = (1 + int((sizes >= abs(value)).sum())) / (resamples + 1)
@@ -101,7 +112,7 @@ def spread(values: NDArray[np.float64], confidence: float) -> tuple[float, float
     """The standard deviation over S seeds [S], S at least 2, and its interval if the seeds are normally distributed."""
     freedom, tail = len(values) - 1, (1.0 - confidence) / 2
     deviation = float(values.std(ddof=1))
-    low, high = (deviation * math.sqrt(freedom / stats.chi2.ppf(part, freedom)) for part in (1 - tail, tail))
+    low, high = (deviation * math.sqrt(freedom / special.chdtri(freedom, part)) for part in (tail, 1 - tail))
     return deviation, low, high
 
 
