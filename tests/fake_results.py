@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from lookback import config
+from lookback.comparison import COLUMNS as COMPARED
+from lookback.comparison import write_comparisons
 from lookback.evaluation import CURVE_COLUMNS
 from lookback.probes import Point
 from lookback.probes.table import write_points
@@ -53,11 +55,14 @@ def experiment(**changes: Any) -> config.Experiment:
     return config.Experiment.model_validate(data | changes)
 
 
-def write_all(folder: Path, of: config.Experiment, **changes: Any) -> Path:
+def write_all(
+    folder: Path, of: config.Experiment, comparisons: list[dict[str, Any]] | None = None, **changes: Any
+) -> Path:
     """Writes the corpus and every cell of the grid under `folder`, and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "corpus.json", corpus())
     write_points(folder / "speed.csv", [])
+    write_comparisons(folder / "comparisons.csv", comparisons or [])
     for cell in of.cells:
         write_cell(folder, cell, edges=of.evaluate.bucket_edges, **changes)
     return folder
@@ -136,6 +141,13 @@ def curve(measure: str, series: str, values: list[float], n: int = 50, x_by: str
         Point(**about, x=x, value=value, low=value * (1 - part), high=value * (1 + part))
         for x, value in enumerate(values)
     ]
+
+
+def comparison(measure: str, system: str, other: str | None = None, **numbers: Any) -> dict[str, Any]:
+    """A row of comparisons.csv, of BLEU on the test set; by default 5, not by chance."""
+    about = {"measure": measure, "metric": "bleu", "system": system, "other": other, "test_set": "test"}
+    some = {"bucket_by": "source_words", "n": 1200, "seeds": 1, "value": 5.0, "low": 4.0, "high": 6.0, "p": 0.001}
+    return dict.fromkeys(COMPARED) | about | some | numbers
 
 
 def write_json(path: Path, data: Any) -> None:

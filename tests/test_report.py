@@ -10,6 +10,7 @@ from dvc_render.vega import VegaRenderer
 
 from lookback import config, report
 from lookback.buckets import Bucket
+from lookback.comparison import write_comparisons
 from lookback.errors import LookbackError
 from lookback.probes import Point
 from lookback.probes.table import write_points
@@ -285,25 +286,73 @@ def test_extrapolation_is_told_apart_from_capacity(tmp_path):
     )
 
 
-def test_lead_grows_only_where_the_intervals_say_so(tmp_path):
+def test_a_system_is_better_only_where_the_intervals_say_so(tmp_path):
     grid = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
     experiment = fake_results.experiment(grid=grid)
-    found = results(tmp_path, experiment)
-    (text,) = claims.attention_statements(found)
-    assert "more. The lead is" in text
-    assert text.endswith("it grows with length.")
+    (text,) = claims.attention_statements(results(tmp_path, experiment))
+    assert text.endswith("more.")
     base = experiment.cell("rnn_encoder_decoder-60-s1")
-    fake_results.write_cell(tmp_path, base, bleu=(60.0,) * 6)
-    (text,) = claims.attention_statements(read(experiment, tmp_path))
-    assert text.endswith("leave open whether it changes with length.")
     fake_results.write_cell(tmp_path, base, bleu=fake_results.BLEU["bahdanau", 60])
     (text,) = claims.attention_statements(read(experiment, tmp_path))
-    assert "no difference is shown" in text
-    assert "lead" not in text
+    assert text.endswith("no difference is shown.")
     fake_results.write_cell(tmp_path, base, bleu=(99.9,) * 6, half_width=0.1)
     fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s1"), bleu=(80.0,) * 6)
     (text,) = claims.attention_statements(read(experiment, tmp_path))
     assert text.endswith("less.")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ({}, "In ten words the gap changes by 5.0 [4.0, 6.0] (p = 0.001): the gap grows with length."),
+        ({"p": 0.0004}, "(p < 0.001): the gap grows"),
+        ({"p": 0.051}, "(p = 0.051): no change of the gap with length is shown."),
+        ({"value": -5.0, "low": -6.0, "high": -4.0}, "by −5.0 [−6.0, −4.0] (p = 0.001): the gap shrinks with length."),
+        ({"test_set": "joined-2"}, "more."),
+        ({"metric": "chrf"}, "more."),
+        ({"value": None, "low": None, "high": None, "p": None}, "more."),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_that_a_gap_grows_is_told_from_its_test(numbers, told, turned, tmp_path):
+    experiment = fake_results.experiment(grid={"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]})
+    row = fake_results.comparison("gap_growth", "bahdanau-60", "rnn_encoder_decoder-60", **numbers)
+    if turned:
+        row |= {"system": row["other"], "other": row["system"]}
+        if row["value"] is not None:
+            row |= {"value": -row["value"], "low": -row["high"], "high": -row["low"]}
+    (text,) = claims.attention_statements(results(tmp_path, experiment, comparisons=[row]))
+    assert told in text
+    assert text.endswith(told) or told.endswith("grows")
+
+
+def test_comparisons_are_tables_where_something_was_compared(tmp_path):
+    experiment = fake_results.experiment(
+        grid={"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [30, 60], "seeds": [1]}
+    )
+    assert tables.comparisons(results(tmp_path / "none", experiment)) == []
+    base = "rnn_encoder_decoder-60"
+    rows = [
+        fake_results.comparison("slope", base, value=-8.0, low=-8.5, high=-7.5, p=None),
+        fake_results.comparison("capacity", base, bucket_low=11, bucket_high=60, value=50.0, low=49.0, high=51.0),
+        fake_results.comparison("difference", base, "bahdanau-60", bucket_low=1, bucket_high=10, p_corrected=0.04),
+        fake_results.comparison("difference", base, "bahdanau-60", bucket_low=11, bucket_high=20, p_corrected=0.06),
+        fake_results.comparison("difference", base, "bahdanau-60", p=0.2),
+        fake_results.comparison("gap_growth", base, "bahdanau-60"),
+        fake_results.comparison("difference", base, "bahdanau-30"),  # of another training length
+    ]
+    falls, differences = tables.comparisons(results(tmp_path / "some", experiment, comparisons=rows))
+    assert falls.rows == ((base, "−8.0 [−8.5, −7.5]", "50.0 (11–60) [49.0, 51.0]", "–"),)
+    assert "over sentences, not over training runs" in falls.note
+    ((pair, first, second, *others, everything, growth),) = differences.rows
+    assert pair == f"bahdanau-60 − {base}"
+    assert first == "−5.0 * [−6.0, −4.0]"
+    assert second == everything == "−5.0 [−6.0, −4.0]"
+    assert set(others) == {"–"}
+    assert growth == "−5.0 * [−6.0, −4.0]"
+    (tmp_path / "some/comparisons.csv").unlink()
+    with pytest.raises(LookbackError, match=r"comparisons\.csv: missing; make it with `dvc repro compare@demo`"):
+        read(experiment, tmp_path / "some")
 
 
 def test_one_seed_that_disagrees_takes_the_claim_away(tmp_path):
@@ -337,6 +386,7 @@ def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
         fake_results.write_cell(folder, cell, bleu=(90.0, 90.0, 90.0, 50.0, 40.0, 30.0))
     fake_results.write_json(folder / "corpus.json", fake_results.corpus())
     write_points(folder / "speed.csv", [])
+    write_comparisons(folder / "comparisons.csv", [])
     rotary, none, bahdanau = prose.models(read(experiment, folder))
     assert "`rotary`: self-attention" in rotary
     assert "; `positions` rotary" in rotary
