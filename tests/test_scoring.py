@@ -159,7 +159,7 @@ def test_an_empty_bucket_stays_with_blank_scores() -> None:
     assert found[1]["n"] == 0
     assert blank == set(COLUMNS) - set(rows(hypotheses, references)[0]) | {
         *("bleu", "bleu_low", "bleu_high", "chrf", "chrf_low", "chrf_high", "length_ratio", "brevity_penalty"),
-        *("exact_match", "empty", "cut_off", "reference_loss"),
+        *("exact_match", "empty", "cut_off", "looping", "dropped", "repeated", "reference_loss"),
     }
 
 
