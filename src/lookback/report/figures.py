@@ -43,7 +43,7 @@ NARROW_INCHES = 3.7
 SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
 
-MOST_NAMED = 12
+MOST_NAMED = 11
 """Buckets that have their name and count under a picture; of more, as many windows make, every second or third."""
 
 LOWEST = 1e-12
@@ -282,19 +282,18 @@ def _position(words: int, buckets: Sequence[Bucket]) -> float | None:
 
 def _mark_training_lengths(axes: Axes, lines: Sequence[Line], buckets: Sequence[Bucket]) -> None:
     dashes = {line.max_train_words: line.look.dash for line in reversed(lines) if line.max_train_words is not None}
-    lengths = sorted(dashes)
+    places = {words: x for words in sorted(dashes) if (x := _position(words, buckets)) is not None}
+    # A length beyond every sentence of the test set has no place.
     roomy = axes.figure.get_figure(root=True).get_size_inches()[0] >= 5
-    for index, words in enumerate(lengths):
-        x = _position(words, buckets)
-        if x is None:  # longer than every sentence of the test set
-            continue
+    near = any(after - before < len(buckets) / 4 for before, after in itertools.pairwise(places.values()))
+    for index, (words, x) in enumerate(places.items()):
         axes.axvline(x, color="0.45", linewidth=1.1, linestyle=dashes[words], zorder=1)
         right = x > len(buckets) - 1.2
         axes.annotate(
             f"trained up to {words} words" if roomy else f"up to {words}",
             xy=(x, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 4 if index % 2 == 0 or len(lengths) < 3 else 14),
+            xytext=(0, 4 if index % 2 == 0 or not (near or len(dashes) > 2) else 14),
             textcoords="offset points",
             ha="right" if right else "center",
             va="bottom",

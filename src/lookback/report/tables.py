@@ -80,8 +80,8 @@ def quality(results: Results) -> list[Table]:
             "dropped",
             "Source words dropped",
             shares("dropped"),
-            "Of the source words, those that the reference translates and the translation does not, by a lexicon learned "
-            "from the test set; it finds some of what is missing, not all.",
+            "Of the source words, those that the reference translates and the translation does not, by a lexicon "
+            "learned from the test set; it finds some of what is missing, not all.",
         ),
         _by_bucket(
             results,
