@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from lookback import scoring
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
 from lookback.scoring import (
@@ -126,6 +127,15 @@ def test_bleu_of_zero_counts(correct: list[int], total: list[int], reference_len
     sums = [total[0], reference_length, *correct, *total]
     assert bleu_score(sums) == pytest.approx(expected.score, abs=1e-9)
     assert brevity_penalty(sums) == pytest.approx(expected.bp, abs=1e-12)
+
+
+def test_sentences_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = corpus(25)
+    whole = sentence_statistics(*lines)
+    monkeypatch.setattr(scoring, "PART", 10)
+    parts = sentence_statistics(*lines)
+    assert (parts.bleu == whole.bleu).all()
+    assert (parts.chrf == whole.chrf).all()
 
 
 def test_many_sums_at_once() -> None:

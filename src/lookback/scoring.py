@@ -37,6 +37,10 @@ CHRF_STATISTICS = 3 * CHARACTER_ORDER
 """For n = 1..6: character n-grams in the translation, in the reference, in both."""
 
 
+PART = 5_000
+"""Sentences that sacreBLEU is given at once."""
+
+
 @dataclass(frozen=True)
 class SentenceStatistics:
     """What the scores of N translations are computed from, and the signatures to print beside them."""
@@ -58,9 +62,17 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
     _check_counts("hypotheses", hypotheses, references)
     bleu, chrf = BLEU(), CHRF(char_order=CHARACTER_ORDER)
     # sacreBLEU gives no public way to the statistics of chrF; for both, this method is the only private thing used.
-    bleu_counts = np.array(bleu._extract_corpus_statistics(hypotheses, [references]), dtype=np.int64)
-    chrf_counts = np.array(chrf._extract_corpus_statistics(hypotheses, [references]), dtype=np.int64)
-    return SentenceStatistics(bleu_counts, chrf_counts, str(bleu.get_signature()), str(chrf.get_signature()))
+    # A part at a time, since it keeps the n-grams of all references that it is given: 50 kB a sentence.
+    counts = [
+        np.vstack(
+            [
+                np.array(metric._extract_corpus_statistics(hypotheses[i : i + PART], [references[i : i + PART]]))
+                for i in range(0, len(references), PART)
+            ]
+        ).astype(np.int64)
+        for metric in (bleu, chrf)
+    ]
+    return SentenceStatistics(*counts, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
 def bleu_score(sums: ArrayLike) -> NDArray[np.float64]:
