@@ -63,7 +63,7 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
     bleu, chrf = BLEU(), CHRF(char_order=CHARACTER_ORDER)
     # sacreBLEU gives no public way to the statistics of chrF; for both, this method is the only private thing used.
     # A part at a time, since it keeps the n-grams of all references that it is given: 50 kB a sentence.
-    counts = [
+    bleu_counts, chrf_counts = (
         np.vstack(
             [
                 np.array(metric._extract_corpus_statistics(hypotheses[i : i + PART], [references[i : i + PART]]))
@@ -71,8 +71,8 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
             ]
         ).astype(np.int64)
         for metric in (bleu, chrf)
-    ]
-    return SentenceStatistics(*counts, str(bleu.get_signature()), str(chrf.get_signature()))
+    )
+    return SentenceStatistics(bleu_counts, chrf_counts, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
 def bleu_score(sums: ArrayLike) -> NDArray[np.float64]:
