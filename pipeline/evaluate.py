@@ -1,6 +1,7 @@
 """Scores one cell's translations by length of the source sentence, and adds the scores to its MLflow run.
 
-Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.*
+Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.*;
+         for buckets in source pieces, data/<experiment>/encoded/test.source.offsets.npy
 Writes:  reports/<experiment>/cells/<cell>/: metrics.json, by_length.csv, curves.csv, run.json, examples.json
 Example: python -m pipeline.evaluate --experiment demo --cell bahdanau-60-s1
 """
@@ -24,12 +25,17 @@ def main() -> None:
     with (translations / "test.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     training = stage.read_json(layout.model(cell.name) / "training.json")
+    words = np.load(layout.prepared / "test.words.npy").astype(int)
+    lengths = {"reference_words": words[:, 1]}
+    if "source_pieces" in experiment.evaluate.further_buckets:
+        lengths["source_pieces"] = np.diff(np.load(layout.encoded / "test.source.offsets.npy"))
     rows = evaluate(
         cell,
         experiment.evaluate,
         sources=list(read_lines(layout.prepared / "test.source")),
         references=list(read_lines(layout.prepared / "test.target")),
-        source_words=np.load(layout.prepared / "test.words.npy")[:, 0].astype(int),
+        source_words=words[:, 0],
+        further_lengths=lengths,
         hypotheses=list(read_lines(translations / "test.hypotheses")),
         search={name: _column(table, name) for name in ("cut_off", "reference_nats", "reference_pieces")},
         examples=stage.read_json(translations / "examples.json"),

@@ -1,6 +1,6 @@
 import pytest
 
-from lookback.diagnosis import diagnose, loops
+from lookback.diagnosis import diagnose, loops, repeated
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,22 @@ def test_no_loop_where_the_reference_repeats_too() -> None:
     text = "ja ja ja ja ja"
     assert loops(text.split())
     assert not diagnose(text + " !", text).looping
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "count"),
+    [
+        ("a b c", "a b c", 0),
+        ("a a", "b", 1),  # once is no repetition, even where the reference has it not at all
+        ("a a a", "a b a", 1),
+        ("a", "a a a", 0),
+        (". . . .", "x .", 3),
+        ("", "a", 0),
+        ("a a b b b", "", 3),
+    ],
+)
+def test_repeated_words(hypothesis: str, reference: str, count: int) -> None:
+    assert repeated(hypothesis.split(), reference.split()) == count
 
 
 @pytest.mark.parametrize(

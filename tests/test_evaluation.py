@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lookback.config import Cell, Evaluate
+from lookback.config import Cell, Evaluate, Window
 from lookback.errors import LookbackError
 from lookback.evaluation import evaluate
 
@@ -52,6 +52,26 @@ def test_what_is_written_can_be_followed_back(tmp_path: Path) -> None:
     assert run["provenance"] == {"git_commit": "abc"}
     assert run["cell"]["seed"] == 1
     assert "history" not in run
+
+
+def test_further_rows_do_not_change_the_metrics(tmp_path: Path) -> None:
+    evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
+    metrics = (tmp_path / "metrics.json").read_text()
+    further: Any = {"reference_words": (5, 6), "source_pieces": (8,), "source_characters": (30,)}
+    settings = Evaluate(bucket_edges=(5, 10), further_buckets=further, window=Window(width=5, step=5), resamples=10)
+    lengths = {"reference_words": [5, 7], "source_pieces": [8, 9]}
+    rows = evaluate(CELL, settings, **INPUTS, further_lengths=lengths, output=tmp_path)
+    assert (tmp_path / "metrics.json").read_text() == metrics
+    with (tmp_path / "by_length.csv").open() as file:
+        table = [(row["bucket_by"], row["n"]) for row in csv.DictReader(file)]
+    assert len(table) == len(rows)
+    assert table[3:] == [
+        *[("source_words_window", "1")] * 2,
+        *[("reference_words", "1"), ("reference_words", "0"), ("reference_words", "1")],
+        *[("source_pieces", "1")] * 2,
+        ("source_characters", "2"),
+    ]
+    assert rows[0]["dropped"] == 0  # the sources are passed on
 
 
 def test_a_dictionary_has_scores_and_no_losses(tmp_path: Path) -> None:

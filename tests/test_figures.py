@@ -80,7 +80,7 @@ def test_every_system_is_named_in_wide_and_narrow_figures(results):
 
 
 @pytest.mark.parametrize(("width", "dpi"), [(7.0, 150), (figures.NARROW_INCHES, 72)])
-@pytest.mark.parametrize("lengths", [[30, 60], [20, 30, 50, 60, 80]])
+@pytest.mark.parametrize("lengths", [[30, 60], [40, 50], [20, 30, 50, 60, 80]])
 def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path):
     models = {name: {} for name in ("rnn_encoder_decoder", "bahdanau", "transformer", "word_by_word")}
     grid = {"models": list(models), "max_train_words": lengths}
@@ -112,6 +112,11 @@ def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path
 def test_training_length_is_marked_where_it_lies_on_the_axis(words, position):
     buckets = (*(Bucket(low, low + 9) for low in range(1, 60, 10)), Bucket(61, None))
     assert figures._position(words, buckets) == pytest.approx(position)
+
+
+def test_training_length_is_marked_among_windows_by_their_middles():
+    windows = (Bucket(1, 20), Bucket(11, 30), Bucket(21, 40))
+    assert [figures._position(words, windows) for words in (15, 30, 40, 41)] == pytest.approx([0.45, 1.95, 2, None])
 
 
 def test_training_length_beyond_every_sentence_has_no_mark():

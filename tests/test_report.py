@@ -936,6 +936,17 @@ def test_report_of_little(changes, tmp_path):
     assert "None" not in page
 
 
+def test_tables_of_what_is_lost_and_repeated_are_there_where_it_was_counted(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    names = {"looping", "dropped", "repeated"}
+    without = read(experiment, fake_results.write_all(tmp_path / "without", experiment))
+    assert not names & {table.name for table in tables.quality(without)}
+    changes = {"row": {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}}
+    found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, **changes)))
+    cells = {table.name: table.rows[0][2] for table in found if table.name in names}
+    assert cells == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
+
+
 # --- the chart that DVC draws -----------------------------------------------------------------------------------------
 
 

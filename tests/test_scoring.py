@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from lookback import scoring
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
 from lookback.scoring import (
@@ -128,6 +129,15 @@ def test_bleu_of_zero_counts(correct: list[int], total: list[int], reference_len
     assert brevity_penalty(sums) == pytest.approx(expected.bp, abs=1e-12)
 
 
+def test_sentences_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = corpus(25)
+    whole = sentence_statistics(*lines)
+    monkeypatch.setattr(scoring, "PART", 10)
+    parts = sentence_statistics(*lines)
+    assert (parts.bleu == whole.bleu).all()
+    assert (parts.chrf == whole.chrf).all()
+
+
 def test_many_sums_at_once() -> None:
     statistics = sentence_statistics(*corpus(30))
     for score, values in ((bleu_score, statistics.bleu), (chrf_score, statistics.chrf)):
@@ -159,7 +169,7 @@ def test_an_empty_bucket_stays_with_blank_scores() -> None:
     assert found[1]["n"] == 0
     assert blank == set(COLUMNS) - set(rows(hypotheses, references)[0]) | {
         *("bleu", "bleu_low", "bleu_high", "chrf", "chrf_low", "chrf_high", "length_ratio", "brevity_penalty"),
-        *("exact_match", "empty", "cut_off", "reference_loss"),
+        *("exact_match", "empty", "cut_off", "looping", "dropped", "repeated", "reference_loss"),
     }
 
 
@@ -187,6 +197,68 @@ def test_perfect_and_empty_translations() -> None:
 def test_shares() -> None:
     total = overall(rows(["a  b", "", "c", "d"], ["a b", "b", "x", "y"], cut_off=[False, True, True, True]))
     assert (total["exact_match"], total["empty"], total["cut_off"]) == (0.25, 0.25, 0.75)
+
+
+def test_looping_is_what_the_reference_does_not_do_and_repetition_is_per_word() -> None:
+    hypotheses = ["ja ja ja ja ja ja", "so so so so so", "ein Hund"]
+    references = ["ja", "so so so so so", "ein Hund"]
+    total = overall(rows(hypotheses, references))
+    assert (total["looping"], total["repeated"]) == (pytest.approx(1 / 3), pytest.approx(5 / 13))
+
+
+def test_dropped_words_are_per_source_word_and_need_the_sources() -> None:
+    references = ["die Katze schläft", "der Hund schläft", "die Katze rennt", "der Hund rennt"] * 5
+    sources = ["cat sleeps", "dog sleeps", "cat runs", "dog runs"] * 5
+    hypotheses = ["die Katze", *references[1:]]
+    lengths = [2, 12, *[2] * 18]
+    first, second, *_, total = rows(hypotheses, references, lengths=lengths, sources=sources)
+    assert (first["dropped"], second["dropped"], total["dropped"]) == (pytest.approx(1 / 38), 0, pytest.approx(1 / 40))
+    assert overall(rows(references, references, sources=sources))["dropped"] == 0
+    assert overall(rows(hypotheses, references))["dropped"] is None
+    known = {"sleeps": frozenset({"katze", "schläft"})}
+    assert overall(rows(hypotheses, references, sources=sources, lexicon=known))["dropped"] == 0
+
+
+def test_without_words_there_is_no_share_of_them() -> None:
+    total = overall(rows(["", ""], ["a", "b"], sources=["", "…"]))
+    assert (total["dropped"], total["repeated"], total["looping"]) == (None, None, 0)
+
+
+def test_windows_and_further_units_follow_with_scores_of_their_own_sentences() -> None:
+    hypotheses, references = corpus(60)
+    sources = [line.replace(" ", "") for line in references]
+    settings = Evaluate.model_validate(
+        {"bucket_edges": [20], "resamples": 20, "window": {"width": 20, "step": 10}, "merge_below": 5}
+        | {"further_buckets": {"source_characters": [100], "reference_words": [3, 20], "source_pieces": [1]}}
+    )
+    pieces = [1] * 30 + [2] * 30
+    lengths = {"reference_words": words(references), "source_pieces": pieces}
+    found = rows(hypotheses, references, settings=settings, sources=sources, further_lengths=lengths)
+    assert [(row["bucket_by"], row["bucket_low"], row["bucket_high"]) for row in found] == [
+        ("source_words", 1, 20),
+        ("source_words", 21, None),
+        ("source_words", None, None),
+        ("source_words_window", 1, 20),
+        ("source_words_window", 11, 30),
+        ("source_words_window", 21, 40),
+        ("source_characters", 1, 100),
+        ("source_characters", 101, None),
+        ("reference_words", 1, 20),  # 1 to 3 has fewer than 5
+        ("reference_words", 21, None),
+        ("source_pieces", 1, 1),
+        ("source_pieces", 2, None),
+    ]
+    assert {row["bucket_by"]: row["n"] for row in found if row["bucket_low"] == 101} == {
+        "source_characters": sum(len(source) > 100 for source in sources)
+    }
+    inside = [i for i, length in enumerate(words(references)) if 11 <= length <= 30]
+    alone = rows([hypotheses[i] for i in inside], [references[i] for i in inside])
+    assert found[4]["n"] == len(inside)
+    assert found[4]["bleu"] == overall(alone)["bleu"]
+    same = ("n", "bleu", "bleu_low", "bleu_high", "chrf_low", "repeated")
+    assert [found[1][name] for name in same] == [found[9][name] for name in same]
+    plain = rows(hypotheses, references, settings=Evaluate(bucket_edges=(20,), resamples=20), sources=sources)
+    assert found[:3] == plain
 
 
 def test_reference_loss_is_per_piece_and_not_per_sentence() -> None:
@@ -227,6 +299,9 @@ def test_other_bucket_edges_leave_the_row_over_all_as_it_was() -> None:
         ({"hypotheses": [], "references": []}, "the test set is empty"),
         ({"lengths": [1, 2, 3]}, "source_words: 3 lines, but the reference has 2"),
         ({"cut_off": [True]}, "cut_off: 1 lines"),
+        ({"sources": ["a"]}, "sources: 1 lines"),
+        ({"further_lengths": {"source_pieces": [1]}}, "source_pieces: 1 lines"),
+        ({"settings": Evaluate(further_buckets={"source_pieces": (5,)})}, "the source_pieces of the sentences are not"),
         ({"reference_loss": [1.0, 2.0]}, "only together"),
         ({"reference_loss": [1.0], "reference_pieces": [3, 3]}, "reference_loss: 1 lines"),
         ({"reference_loss": [1.0, float("nan")], "reference_pieces": [3, 3]}, "reference 2 has a loss of nan"),

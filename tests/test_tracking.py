@@ -27,6 +27,7 @@ from lookback.config import Evaluate
 from lookback.scoring import Row, rows_by_length
 from lookback.tracking import Run, log_evaluation, log_report, tracking_uri
 from lookback.tracking.lightning import MLflowRunLogger
+from lookback.tracking.results import scores
 from lookback.tracking.run import flatten
 from lookback.tracking.store import Connection
 
@@ -399,6 +400,12 @@ def test_an_open_bucket_alone_and_empty_ones(uri: str, tmp_path: Path) -> None:
     assert [step for step, _ in curve(uri, run, "bleu_by_length")] == [1]
     run = log_evaluation(uri, "demo", "empty", None, *results(tmp_path / "results", edges=(4, 10, 40)))
     assert [step for step, _ in curve(uri, run, "bleu_by_length")] == [10, 40]
+
+
+def test_only_buckets_of_source_words_are_logged_against_length(tmp_path: Path) -> None:
+    rows, _ = results(tmp_path / "results")
+    others = [row | {"bucket_by": "source_words_window", "bucket_high": 99} for row in rows[:-1]]
+    assert scores([*rows, *others]) == scores(rows)
 
 
 def test_the_report_run_holds_the_report(uri: str, tmp_path: Path) -> None:

@@ -45,13 +45,15 @@ class Bucket:
 ALL_LENGTHS = Bucket(None, None)
 
 
-def buckets(edges: Sequence[int], lengths: ArrayLike) -> list[Bucket]:
+def buckets(edges: Sequence[int], lengths: ArrayLike, merge_below: int = 0) -> list[Bucket]:
     """The buckets that share out `lengths` between them, shortest first, each sentence in exactly one.
 
     Args:
         edges: inclusive upper bounds, rising, the first at least 1.
         lengths: of all sentences of the test set. A bucket between two edges is there whether it holds any or not; the
             two ends are there only if they do: 0-0 for sentences without a word, and the open one above the last edge.
+        merge_below: a bucket with fewer sentences is joined to its shorter neighbour, from the longest on; the first
+            one, if it has too few still, to the next. The bounds say so. 0 joins none.
 
     Raises:
         LookbackError: the edges do not rise or a length is negative.
@@ -67,4 +69,26 @@ def buckets(edges: Sequence[int], lengths: ArrayLike) -> list[Bucket]:
     last = edges[-1] if edges else 0
     if lengths.size and lengths.max() > last:
         found.append(Bucket(last + 1, None))
-    return found
+    return _merged(found, lengths, merge_below)
+
+
+def _merged(found: list[Bucket], lengths: NDArray, merge_below: int) -> list[Bucket]:
+    """From the longest on, so that several sparse buckets in a row become one before a full one takes them in."""
+    merged: list[Bucket] = []
+    for bucket in reversed(found):
+        if merged and merged[0].contains(lengths).sum() < merge_below:
+            merged[0] = Bucket(bucket.low, merged[0].high)
+        else:
+            merged.insert(0, bucket)
+    if len(merged) > 1 and merged[0].contains(lengths).sum() < merge_below:
+        merged[:2] = [Bucket(merged[0].low, merged[1].high)]
+    return merged
+
+
+def windows(width: int, step: int, lengths: ArrayLike) -> list[Bucket]:
+    """Ranges of `width` lengths, from 1 on and `step` further each time, until the longest sentence is in one.
+
+    With a step of at most the width each sentence is in one or several of them, but for those without a word.
+    """
+    longest = int(np.max(lengths, initial=0))
+    return [Bucket(low, low + width - 1) for low in range(1, max(longest - width + 1, 1) + step, step)]

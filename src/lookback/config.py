@@ -385,17 +385,44 @@ class Translate(Settings):
     showcase: tuple[Showcase, ...] = ()
 
 
+class Window(Settings):
+    """Buckets that overlap: the first has the lengths from 1 to `width`, each further one begins `step` later."""
+
+    width: Count
+    step: Count
+
+    @model_validator(mode="after")
+    def no_gaps(self) -> Self:
+        if self.step > self.width:
+            raise ValueError(
+                f"step ({self.step}) must not be larger than width ({self.width}): lengths would be left out"
+            )
+        return self
+
+
+LengthUnit = Literal["source_pieces", "source_characters", "reference_words"]
+"""What a sentence's length can be counted in besides source words: pieces of the tokenizer; characters other than white
+space, for scripts that set no words apart; words of the reference."""
+
+
 class Evaluate(Settings):
     bucket_edges: tuple[Count, ...] = (10, 20, 30, 40, 50, 60)
     """Inclusive upper bounds in source words: (10, 20) gives 1-10, 11-20 and, if the test set has any, 21 and over."""
+    further_buckets: dict[LengthUnit, tuple[Count, ...]] = {}
+    """Edges in other units: rows of by_length.csv with that unit under `bucket_by`; the report does not show them."""
+    window: Window | None = None
+    """Sliding windows over source words: rows with `bucket_by` source_words_window."""
+    merge_below: Annotated[int, Field(ge=0)] = 0
+    """Buckets (not windows) with fewer sentences are joined to the next shorter one; 0 joins none."""
     resamples: Count = 1_000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     seed: int = 1
 
     @model_validator(mode="after")
     def edges_rise(self) -> "Evaluate":
-        if list(self.bucket_edges) != sorted(set(self.bucket_edges)):
-            raise ValueError(f"bucket_edges {list(self.bucket_edges)} must rise")
+        for name, edges in {"bucket_edges": self.bucket_edges, **self.further_buckets}.items():
+            if list(edges) != sorted(set(edges)):
+                raise ValueError(f"{name} {list(edges)} must rise")
         return self
 
 

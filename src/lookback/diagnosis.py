@@ -70,7 +70,7 @@ def diagnose(hypothesis: str, reference: str, cut_off: bool = False) -> Diagnosi
         reference_words=len(reference_words),
         missing=(want - have).total(),
         added=(have - want).total(),
-        looping=loops(words) and not loops(reference_words),
+        looping=looping(words, reference_words),
         cut_off=cut_off,
         exact=hypothesis.split() == reference.split(),
     )
@@ -81,11 +81,28 @@ def error_tags(hypothesis: str, reference: str, cut_off: bool = False) -> list[s
     return list(diagnose(hypothesis, reference, cut_off).tags)
 
 
+def looping(words: Sequence[str], reference_words: Sequence[str]) -> bool:
+    """See `Diagnosis.looping`."""
+    return loops(words) and not loops(reference_words)
+
+
+def repeated(words: Sequence[str], reference_words: Sequence[str]) -> int:
+    """Words of the translation that stand there once more than in the reference, or a second time where that has none.
+
+    Each as often as it is too much; cf. the over-translation of Tu et al. 2016 ("Modeling Coverage for Neural Machine
+    Translation"), counted by people. A reference scores 0 against itself.
+    """
+    want = Counter(reference_words)
+    return sum(times - max(want[word], 1) for word, times in Counter(words).items() if times > max(want[word], 1))
+
+
 def loops(words: Sequence[str]) -> bool:
     """Whether some stretch of n words is followed by itself over at least max(`LOOP`, n) words.
 
     So: one word five times, two words three times, four words or more twice.
     """
+    if len(words) - len(set(words)) < LOOP:  # nothing stands there again so often
+        return False
     for period in range(1, len(words) // 2 + 1):
         repeats = (word == before for word, before in zip(words[period:], words, strict=False))
         if any(same and len(list(run)) >= max(LOOP, period) for same, run in groupby(repeats)):

@@ -20,6 +20,7 @@ def evaluate(
     sources: Sequence[str],
     references: Sequence[str],
     source_words: Sequence[int],
+    further_lengths: Mapping[str, Sequence[int]] | None = None,
     hypotheses: Sequence[str],
     search: Mapping[str, Sequence[float] | None],
     examples: Sequence[Mapping[str, Any]],
@@ -31,6 +32,7 @@ def evaluate(
     Args:
         sources, references, hypotheses: N lines each of plain text.
         source_words: [N], by which a sentence finds its bucket.
+        further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
         search: columns cut_off, reference_nats, reference_pieces of N numbers each; None where a model has none.
         examples: translations with alignment, of test sentences (`index`) and of others (`source`).
         training: what the training stage wrote of the run; a dictionary has no loss, parameters and target tokens.
@@ -49,6 +51,8 @@ def evaluate(
         max_train_words=cell.max_train_words,
         seed=cell.seed,
         source_words=source_words,
+        sources=sources,
+        further_lengths=further_lengths,
         hypotheses=hypotheses,
         references=references,
         settings=settings,
@@ -74,7 +78,10 @@ def evaluate(
 def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]:
     """What `dvc metrics show` prints: one line a cell."""
     total = overall(rows)
-    longest = next(row for row in reversed(rows) if row["n"] and row["bucket_low"] is not None)
+    unit = total["bucket_by"]
+    longest = next(
+        row for row in reversed(rows) if row["n"] and row["bucket_low"] is not None and row["bucket_by"] == unit
+    )
     scores = {
         "bleu": round(total["bleu"], 2),
         "chrf": round(total["chrf"], 2),

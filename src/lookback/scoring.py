@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from lookback.buckets import ALL_LENGTHS, Bucket, buckets
+from lookback import lexicon as lexicons
+from lookback.buckets import ALL_LENGTHS, Bucket, buckets, windows
 from lookback.config import Evaluate
+from lookback.diagnosis import WORD, looping, repeated
 from lookback.errors import LookbackError
 from lookback.statistics import percentile_interval, resampled_sums
 
@@ -33,6 +35,10 @@ BLEU_STATISTICS = 2 + 2 * NGRAM_ORDER
 CHARACTER_ORDER = 6
 CHRF_STATISTICS = 3 * CHARACTER_ORDER
 """For n = 1..6: character n-grams in the translation, in the reference, in both."""
+
+
+PART = 5_000
+"""Sentences that sacreBLEU is given at once."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,16 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
     _check_counts("hypotheses", hypotheses, references)
     bleu, chrf = BLEU(), CHRF(char_order=CHARACTER_ORDER)
     # sacreBLEU gives no public way to the statistics of chrF; for both, this method is the only private thing used.
-    bleu_counts = np.array(bleu._extract_corpus_statistics(hypotheses, [references]), dtype=np.int64)
-    chrf_counts = np.array(chrf._extract_corpus_statistics(hypotheses, [references]), dtype=np.int64)
+    # A part at a time, since it keeps the n-grams of all references that it is given: 50 kB a sentence.
+    bleu_counts, chrf_counts = (
+        np.vstack(
+            [
+                np.array(metric._extract_corpus_statistics(hypotheses[i : i + PART], [references[i : i + PART]]))
+                for i in range(0, len(references), PART)
+            ]
+        ).astype(np.int64)
+        for metric in (bleu, chrf)
+    )
     return SentenceStatistics(bleu_counts, chrf_counts, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
@@ -125,6 +139,9 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "exact_match": float,
     "empty": float,
     "cut_off": float,
+    "looping": float,
+    "dropped": float,
+    "repeated": float,
     "reference_loss": float,
     "signature": str,
     "chrf_signature": str,
@@ -146,6 +163,9 @@ def rows_by_length(
     hypotheses: Sequence[str],
     references: Sequence[str],
     settings: Evaluate,
+    sources: Sequence[str] | None = None,
+    lexicon: lexicons.Lexicon | None = None,
+    further_lengths: Mapping[str, ArrayLike] | None = None,
     cut_off: ArrayLike | None = None,
     reference_loss: ArrayLike | None = None,
     reference_pieces: ArrayLike | None = None,
@@ -154,6 +174,9 @@ def rows_by_length(
     bucket_by: str = "source_words",
 ) -> list[Row]:
     """Score one system's translations of one test set: a row a bucket, shortest first, then the row over all lengths.
+
+    After these come rows of sliding windows and of buckets in other units, if the settings ask for them; they have no
+    row over all lengths, since it would be the same.
 
     Args:
         experiment: goes into the rows as it is, as do the next four and the last three.
@@ -165,6 +188,10 @@ def rows_by_length(
         hypotheses: the N translations.
         references: the N reference translations.
         settings: bucket edges, resamples, confidence and seed of the intervals.
+        sources: the N source sentences; None: not known, and nothing is said of dropped words.
+        lexicon: which words translate which (`lookback.lexicon.learn`), if several systems are to share one or further
+            pairs are to be learned from; None: it is learned from sources and references.
+        further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
         cut_off: bool [N], whether the search hit its length limit; None: not known.
         reference_loss: [N], summed negative log-likelihood of each reference, in nats; None: not known.
         reference_pieces: [N], over how many target pieces each of these sums runs.
@@ -173,19 +200,28 @@ def rows_by_length(
         bucket_by: what `source_words` counts.
 
     Returns:
-        Rows with the keys of `COLUMNS`, numbers unrounded. `exact_match` (equal up to white space), `empty` and
-        `cut_off` are shares of n; `length_ratio` is tokens of the translations over tokens of the references, as
-        sacreBLEU counts them; `reference_loss` is nats per target piece. The intervals are percentile bootstrap
-        intervals over sentences: they say how far the score depends on the choice of test sentences, not on the
-        training run. What cannot be said is None: all scores where n is 0, intervals where n is 1.
+        Rows with the keys of `COLUMNS`, numbers unrounded. `exact_match` (equal up to white space), `empty`, `cut_off`
+        and `looping` (`lookback.diagnosis`) are shares of n; `length_ratio` is tokens of the translations over tokens
+        of the references, as sacreBLEU counts them; `dropped` is source words that are left out, per source word
+        (`lookback.lexicon.dropped`), and `repeated` target words that are too much, per word of the translations
+        (`lookback.diagnosis.repeated`); `reference_loss` is nats per target piece. The intervals are percentile
+        bootstrap intervals over sentences: they say how far the score depends on the choice of test sentences, not on
+        the training run. What cannot be said is None: all scores where n is 0, intervals where n is 1, what is counted
+        per word where there is no word.
 
     Raises:
-        LookbackError: the inputs are not equally long, empty, or a loss is not a number.
+        LookbackError: the inputs are not equally long, empty, or a loss is not a number; the lengths in a unit of
+            `further_buckets` are not given.
     """
     lengths = np.asarray(source_words)
+    further = dict(further_lengths or {})
+    if sources is not None:
+        _check_counts(f"{system}: sources", sources, references)
+        further["source_characters"] = [characters(source) for source in sources]
     _check_counts(f"{system}: hypotheses", hypotheses, references)
     for name, values in (
         (bucket_by, source_words),
+        *further.items(),
         ("cut_off", cut_off),
         ("reference_loss", reference_loss),
         ("reference_pieces", reference_pieces),
@@ -198,24 +234,44 @@ def rows_by_length(
         "empty": np.array([not hypothesis.strip() for hypothesis in hypotheses]),
         "cut_off": None if cut_off is None else np.asarray(cut_off, dtype=bool),
     }
-    losses = _losses(system, reference_loss, reference_pieces)
+    per: dict[str, tuple[NDArray, NDArray] | None] = {
+        "reference_loss": _losses(system, reference_loss, reference_pieces)
+    }
+    shares["looping"], per["repeated"] = _repetition(hypotheses, references)
+    if sources is not None:
+        per["dropped"] = _dropped(sources, hypotheses, references, lexicon)
+
+    sharings = [(bucket_by, lengths, [*buckets(settings.bucket_edges, lengths, settings.merge_below), ALL_LENGTHS])]
+    if settings.window is not None:
+        sharings.append((f"{bucket_by}_window", lengths, windows(settings.window.width, settings.window.step, lengths)))
+    for unit, edges in settings.further_buckets.items():
+        if unit not in further:
+            raise LookbackError(f"{system}: further_buckets: the {unit} of the sentences are not given; leave it out")
+        others = np.asarray(further[unit])
+        sharings.append((unit, others, buckets(edges, others, settings.merge_below)))
 
     rows: list[Row] = []
-    for bucket in [*buckets(settings.bucket_edges, lengths), ALL_LENGTHS]:
+    for unit, lengths, bucket in ((unit, lengths, bucket) for unit, lengths, found in sharings for bucket in found):
         inside = bucket.contains(lengths)
         n = int(inside.sum())
         row: Row = dict.fromkeys(COLUMNS)
         row |= {"experiment": experiment, "system": system, "model": model, "max_train_words": max_train_words}
-        row |= {"seed": seed, "test_set": test_set, "subset": subset, "bucket_by": bucket_by}
+        row |= {"seed": seed, "test_set": test_set, "subset": subset, "bucket_by": unit}
         row |= {"bucket_low": bucket.low, "bucket_high": bucket.high, "n": n}
         row |= {"signature": statistics.signature, "chrf_signature": statistics.chrf_signature}
         if n:
             row |= _scores(statistics.bleu[inside], statistics.chrf[inside], bucket, settings)
             row |= {name: float(flags[inside].mean()) for name, flags in shares.items() if flags is not None}
-        if n and losses is not None:
-            row["reference_loss"] = float(losses[0][inside].sum() / losses[1][inside].sum())
+        for name, sums in per.items():
+            if sums is not None and (below := sums[1][inside].sum()):
+                row[name] = float(sums[0][inside].sum() / below)
         rows.append(row)
     return rows
+
+
+def characters(text: str) -> int:
+    """How long a text is in characters other than white space."""
+    return len("".join(text.split()))
 
 
 def overall(rows: Iterable[Row]) -> Row:
@@ -243,6 +299,24 @@ def _scores(bleu: NDArray[np.int64], chrf: NDArray[np.int64], bucket: Bucket, se
         ):
             scores[f"{name}_low"], scores[f"{name}_high"] = percentile_interval(values, settings.confidence)
     return scores
+
+
+def _repetition(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[NDArray, tuple[NDArray, NDArray]]:
+    """Which translations loop [N]; and words too much [N], of words in all [N]."""
+    pairs = [(WORD.findall(h), WORD.findall(r)) for h, r in zip(hypotheses, references, strict=True)]
+    counts = np.array([(repeated(*pair), len(pair[0])) for pair in pairs])
+    return np.array([looping(*pair) for pair in pairs]), (counts[:, 0], counts[:, 1])
+
+
+def _dropped(
+    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], lexicon: lexicons.Lexicon | None
+) -> tuple[NDArray, NDArray]:
+    """Source words dropped [N], of source words in all [N]."""
+    if lexicon is None:
+        lexicon = lexicons.learn(sources, references)
+    lines = zip(sources, hypotheses, references, strict=True)
+    counts = np.array([(lexicons.dropped(*line, lexicon), len(lexicons.words(line[0]))) for line in lines])
+    return counts[:, 0], counts[:, 1]
 
 
 def _losses(system: str, sums: ArrayLike | None, pieces: ArrayLike | None) -> tuple[NDArray, NDArray] | None:

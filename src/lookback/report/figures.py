@@ -11,7 +11,7 @@ import io
 import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +30,7 @@ from lookback import config
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
 from lookback.probes import Point
-from lookback.report.results import SPARSE, Results, System
+from lookback.report.results import SPARSE, Results, Score, System
 
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -42,6 +42,9 @@ NARROW_INCHES = 3.7
 """Width of the second drawing that the HTML page shows on a phone."""
 SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
+
+MOST_NAMED = 11
+"""Buckets that have their name and count under a picture; of more, as many windows make, every second or third."""
 
 LOWEST = 1e-12
 """A logarithmic axis goes no further down."""
@@ -86,21 +89,27 @@ class Look:
 
 
 def looks(results: Results) -> dict[System, Look]:
+    """A look for each system of an experiment."""
+    return looks_of(results.systems)
+
+
+def looks_of(systems: Sequence[System]) -> dict[System, Look]:
     """A look for each system; the three architectures of the project have the same colours in every experiment."""
-    models = list(dict.fromkeys(system.model for system in results.systems))
+    models = list(dict.fromkeys(system.model for system in systems))
     others = [model for model in models if model not in FIRST]
     places = {model: FIRST.index(model) if model in FIRST else 3 + others.index(model) for model in models}
     if not any(model in FIRST for model in models):
         places = {model: index for index, model in enumerate(models)}
-    lengths = sorted({system.max_train_words for system in results.systems}, reverse=True)
+    lengths = sorted({system.max_train_words for system in systems}, reverse=True)
+    # Where there are more models than colours, those that share one differ in their dash.
     return {
         system: Look(
             color=OKABE_ITO[places[system.model] % len(OKABE_ITO)],
             marker=MARKERS[places[system.model] % len(MARKERS)],
-            dash=DASHES[lengths.index(system.max_train_words) % len(DASHES)],
+            dash=DASHES[(lengths.index(system.max_train_words) + places[system.model] // len(MARKERS)) % len(DASHES)],
             filled=system.max_train_words == lengths[0],
         )
-        for system in results.systems
+        for system in systems
     }
 
 
@@ -144,6 +153,18 @@ def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> byt
 # --- quality against length -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Line:
+    """One system in a picture of quality against length."""
+
+    name: str
+    look: Look
+    scores: Sequence[Score]
+    """One a bucket."""
+    max_train_words: int | None
+    """Where its training length is to be marked; nowhere, if it is not known or the buckets are not of words."""
+
+
 def length(
     results: Results, width: float, column: str = "bleu", label: str = "BLEU", top: float | None = 100
 ) -> Figure:
@@ -156,19 +177,45 @@ def length(
         label: what the vertical axis says.
         top: the largest value that the column can have, if it has one.
     """
-    figure, axes = _canvas(width)
     styles, buckets = looks(results), results.buckets
-    offsets = _offsets(len(results.systems))
-    ends: list[tuple[System, float, float]] = []
+    lines = [
+        Line(
+            name=system.name,
+            look=styles[system],
+            scores=[results.score(system, bucket, column) for bucket in buckets],
+            max_train_words=system.max_train_words,
+        )
+        for system in results.systems
+    ]
+    return by_length(lines, buckets, width, label, top)
+
+
+def by_length(
+    lines: Sequence[Line],
+    buckets: Sequence[Bucket],
+    width: float,
+    label: str = "BLEU",
+    top: float | None = 100,
+    unit: str = "source words",
+) -> Figure:
+    """Scores against length, a line a system: `length` for whatever has scores in buckets.
+
+    Args:
+        lines: at least one.
+        buckets: from short to long; windows, which overlap, or buckets that do not.
+        width, label, top: as of `length`.
+        unit: what the lengths are counted in.
+    """
+    figure, axes = _canvas(width)
+    ends: list[tuple[str, Look, float, float]] = []
     highest = 0.0
-    for system, offset in zip(results.systems, offsets, strict=True):
-        scores = [results.score(system, bucket, column) for bucket in buckets]
+    for line, offset in zip(lines, _offsets(len(lines)), strict=True):
+        look = line.look
         x = np.arange(len(buckets)) + offset
-        y = np.array([score.value for score in scores])
-        look = styles[system]
+        y = np.array([score.value for score in line.scores])
         axes.plot(x, y, **look.line, zorder=3)
-        seeds = np.array([score.seeds for score in scores]).T
-        low, high = (np.array([getattr(score, side) for score in scores]) for side in ("low", "high"))
+        seeds = np.array([score.seeds for score in line.scores]).T
+        low, high = (np.array([getattr(score, side) for score in line.scores]) for side in ("low", "high"))
         known = ~np.isnan(y) & ~np.isnan(low) & ~np.isnan(high)
         if known.any():
             bars = [(y - low)[known].clip(min=0), (high - y)[known].clip(min=0)]
@@ -180,15 +227,16 @@ def length(
         highest = max([highest, *y[~np.isnan(y)], *high[~np.isnan(high)]])
         if not np.isnan(y).all():
             last = int(np.flatnonzero(~np.isnan(y))[-1])
-            ends.append((system, float(x[last]), float(y[last])))
+            ends.append((line.name, look, float(x[last]), float(y[last])))
     axes.set_ylim(0, _ceiling(highest, top))
     axes.set_xlim(-0.5, len(buckets) - 0.5)
-    axes.set_xticks(range(len(buckets)), [f"{b}\n{_n(results.n(b))}" for b in buckets])
+    named = range(0, len(buckets), math.ceil(len(buckets) / MOST_NAMED))
+    axes.set_xticks(named, [f"{buckets[i]}\n{_n(lines[0].scores[i].n)}" for i in named])
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("source words (bounds included)")
+    axes.set_xlabel(f"{unit} (bounds included)")
     axes.set_ylabel(label)
-    _mark_training_lengths(axes, results)
-    _label_lines(figure, axes, [(system.name, styles[system], x, y) for system, x, y in ends])
+    _mark_training_lengths(axes, lines, buckets)
+    _label_lines(figure, axes, ends)
     return figure
 
 
@@ -216,8 +264,12 @@ def _ceiling(highest: float, limit: float | None) -> float:
     return ceiling if limit is None or ceiling < limit else limit * 1.02
 
 
-def _position(words: int, buckets: tuple[Bucket, ...]) -> float | None:
-    """Where a length lies on an axis of buckets; in an open bucket, its middle."""
+def _position(words: int, buckets: Sequence[Bucket]) -> float | None:
+    """Where a length lies on an axis of buckets; in an open bucket, its middle. Of windows, by their middles."""
+    bounds = [(bucket.low or 0, math.inf if bucket.high is None else bucket.high) for bucket in buckets]
+    if any(before[1] >= after[0] for before, after in itertools.pairwise(bounds)):
+        middles = [(low + high) / 2 for low, high in bounds]
+        return float(np.interp(words, middles, range(len(buckets)))) if words <= bounds[-1][1] else None
     for index, bucket in enumerate(buckets):
         if bucket.low is None or words < bucket.low:
             continue
@@ -228,21 +280,20 @@ def _position(words: int, buckets: tuple[Bucket, ...]) -> float | None:
     return None
 
 
-def _mark_training_lengths(axes: Axes, results: Results) -> None:
-    lengths = sorted({system.max_train_words for system in results.systems})
+def _mark_training_lengths(axes: Axes, lines: Sequence[Line], buckets: Sequence[Bucket]) -> None:
+    dashes = {line.max_train_words: line.look.dash for line in reversed(lines) if line.max_train_words is not None}
+    places = {words: x for words in sorted(dashes) if (x := _position(words, buckets)) is not None}
+    # A length beyond every sentence of the test set has no place.
     roomy = axes.figure.get_figure(root=True).get_size_inches()[0] >= 5
-    dashes = {system.max_train_words: look.dash for system, look in looks(results).items()}
-    for index, words in enumerate(lengths):
-        x = _position(words, results.buckets)
-        if x is None:  # longer than every sentence of the test set
-            continue
+    near = any(after - before < len(buckets) / 4 for before, after in itertools.pairwise(places.values()))
+    for index, (words, x) in enumerate(places.items()):
         axes.axvline(x, color="0.45", linewidth=1.1, linestyle=dashes[words], zorder=1)
-        right = x > len(results.buckets) - 1.2
+        right = x > len(buckets) - 1.2
         axes.annotate(
             f"trained up to {words} words" if roomy else f"up to {words}",
             xy=(x, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 4 if index % 2 == 0 or len(lengths) < 3 else 14),
+            xytext=(0, 4 if index % 2 == 0 or not (near or len(dashes) > 2) else 14),
             textcoords="offset points",
             ha="right" if right else "center",
             va="bottom",

@@ -69,6 +69,28 @@ def quality(results: Results) -> list[Table]:
             shares("cut_off"),
             "Share of the sentences.",
         ),
+        _by_bucket(
+            results,
+            "looping",
+            "Looping translations",
+            shares("looping"),
+            "Share of the sentences: the translation repeats itself and the reference does not.",
+        ),
+        _by_bucket(
+            results,
+            "dropped",
+            "Source words dropped",
+            shares("dropped"),
+            "Of the source words, those that the reference translates and the translation does not, by a lexicon "
+            "learned from the test set; it finds some of what is missing, not all.",
+        ),
+        _by_bucket(
+            results,
+            "repeated",
+            "Target words repeated",
+            shares("repeated"),
+            "Of the translations' words, those beyond their number in the reference, and beyond the first.",
+        ),
     ]
     if len(results.seeds) > 1:
         tables.append(_seeds(results))

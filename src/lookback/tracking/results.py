@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 """Seconds for one file to get to a server; nobody's training waits here."""
 
-SCORES = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+SCORES = (
+    *("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "looping"),
+    *("dropped", "repeated", "reference_loss"),
+)
 SERIES = ("bleu", "chrf", "reference_loss")
 """Scores that are also logged against length."""
 
@@ -130,8 +133,9 @@ def scores(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
 
 
 def _buckets(rows: Sequence[Row]) -> list[Row]:
-    """The rows of one bucket each that has sentences, not the one of all lengths."""
-    return [row for row in rows if row["n"] and row["bucket_low"] is not None]
+    """The rows of one bucket each that has sentences, not the one of all lengths, nor those in further units."""
+    unit = overall(rows)["bucket_by"]
+    return [row for row in rows if row["n"] and row["bucket_low"] is not None and row["bucket_by"] == unit]
 
 
 def _length(row: Row, rows: Sequence[Row]) -> int:

@@ -1,0 +1,268 @@
+"""Scores anyone's translations of one test set by sentence length, with the report's tables and figure.
+
+Reads plain text, one sentence a line (UTF-8; also .gz and .xz), and prints a table in Markdown: a line for each bucket
+and system, then the line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command. With --output it
+writes by_length.csv, length.svg and length.png into a folder.
+
+Example: python -m lookback.score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lookback import config, lexicon
+from lookback.buckets import Bucket
+from lookback.corpus.lines import LineReader
+from lookback.corpus.words import counter
+from lookback.errors import LookbackError
+from lookback.report import figures
+from lookback.report.claims import decimal, integer, interval, share
+from lookback.report.results import SPARSE, Score, System
+from lookback.scoring import Row, characters, overall, rows_by_length, write_rows
+
+UNITS = ("source_words", "source_characters", "reference_words")
+DEFAULTS = config.Evaluate()
+COLUMNS = ("BLEU", "chrF", "length ratio", "brevity penalty", "equal", "empty", "looping", "dropped", "repeated")
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; bad input ends it with one line and status 1."""
+    given = _parser().parse_args(arguments)
+    try:
+        _run(given)
+    except LookbackError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or given.output}: {error.strerror or error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lookback.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--source", required=True, type=Path, metavar="FILE", help="the sentences that were translated")
+    add("--reference", required=True, type=Path, metavar="FILE", help="their reference translations")
+    add("--hypothesis", required=True, type=Path, nargs="+", metavar="FILE", help="translations, a file a system")
+    add("--names", nargs="+", metavar="NAME", help="of the systems; else those of the files")
+    add("--by", choices=UNITS, default=UNITS[0], help="what a sentence's length is counted in")
+    add("--words", choices=("whitespace", "moses"), default="whitespace", help="what words are")
+    add("--language", default="en", metavar="CODE", help="of the words that are counted, for --words moses")
+    edges = " ".join(str(edge) for edge in DEFAULTS.bucket_edges)
+    add("--edges", type=int, nargs="+", metavar="N", help=f"inclusive upper bounds of the buckets; of words {edges}")
+    add("--window", type=int, nargs=2, metavar=("WIDTH", "STEP"), help="show sliding windows in place of buckets")
+    add("--merge-below", type=int, default=0, metavar="N", help="join buckets with fewer sentences to the shorter one")
+    add("--resamples", type=int, default=DEFAULTS.resamples, metavar="N", help="of the bootstrap intervals")
+    add("--confidence", type=float, default=DEFAULTS.confidence, metavar="P", help="of the intervals, as 0.95")
+    add("--seed", type=int, default=DEFAULTS.seed, metavar="N", help="of the resamples")
+    words = "longest training sentence in words, to be marked in the figure: N for all systems, or NAME=N"
+    add("--train-words", nargs="+", default=[], metavar="N", help=words)
+    add("--output", type=Path, metavar="FOLDER", help="write by_length.csv, length.svg and length.png there")
+    return parser
+
+
+def _run(given: argparse.Namespace) -> None:
+    settings = _settings(given)
+    names = _names(given.hypothesis, given.names)
+    train_words = _train_words(given.train_words, names)
+    if given.by == "source_characters" and train_words:
+        raise LookbackError("--train-words: counts words, so it has no place on an axis of characters; leave it out")
+    sources, references = _lines(given.source), _lines(given.reference)
+    hypotheses = [_lines(path) for path in given.hypothesis]
+    for path, lines in zip((given.source, *given.hypothesis), (sources, *hypotheses), strict=True):
+        if len(lines) != len(references):
+            raise LookbackError(
+                f"{path} has {len(lines):,} lines but {given.reference} has {len(references):,}: "
+                "line i of each file must belong to line i of the others"
+            )
+    count = characters if given.by == "source_characters" else counter(given.words, given.language)
+    lengths = [count(line) for line in (references if given.by == "reference_words" else sources)]
+    known = lexicon.learn(sources, references)
+    systems = {
+        name: rows_by_length(
+            experiment="",
+            system=name,
+            model=name,
+            max_train_words=train_words.get(name),
+            seed=None,
+            source_words=lengths,
+            hypotheses=lines,
+            references=references,
+            settings=settings,
+            sources=sources,
+            lexicon=known,
+            test_set=given.reference.name,
+            bucket_by=given.by,
+        )
+        for name, lines in zip(names, hypotheses, strict=True)
+    }
+    print(table(systems, settings))
+    # Tests between the systems (paired, a bucket each) are to be told here: `hypotheses` has the lines of each.
+    if given.output:
+        _write(given.output, systems, settings)
+        print(f"\nwrote by_length.csv, length.svg and length.png to {given.output}")
+
+
+def _settings(given: argparse.Namespace) -> config.Evaluate:
+    edges = given.edges or (None if given.by == "source_characters" else DEFAULTS.bucket_edges)
+    if edges is None and not given.window:
+        raise LookbackError("--edges: give some; what is long in characters depends on the script")
+    edges = edges or ()
+    if list(edges) != sorted(set(edges)):
+        raise LookbackError(f"--edges {' '.join(map(str, edges))}: must rise")
+    window = dict(zip(("width", "step"), given.window, strict=True)) if given.window else None
+    try:
+        return config.Evaluate.model_validate(
+            {"bucket_edges": edges, "window": window, "merge_below": given.merge_below}
+            | {"resamples": given.resamples, "confidence": given.confidence, "seed": given.seed}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("bucket_edges", "edges").replace("_", "-")
+        raise LookbackError(f"--{option}: {first['msg'].removeprefix('Value error, ')}, not {first['input']}") from None
+
+
+def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
+    names = list(given or (path.stem for path in paths))
+    if len(names) != len(paths):
+        raise LookbackError(f"--names: {len(names)} names for {len(paths)} files of --hypothesis; give one for each")
+    for name in names:
+        if names.count(name) > 1:
+            raise LookbackError(f"two systems are called {name!r}; give each a name of its own with --names")
+    return names
+
+
+def _train_words(given: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in given:
+        name, equals, number = text.rpartition("=")
+        if not number.isdecimal() or int(number) < 1:
+            raise LookbackError(f"--train-words: {text!r} is no number of words; write 30 or {names[0]}=30")
+        if equals and name not in names:
+            raise LookbackError(f"--train-words: there is no system {name!r}; there are {', '.join(names)}")
+        found |= {system: int(number) for system in ([name] if equals else names)}
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    """All lines of a file.
+
+    Raises:
+        LookbackError: there is none, or it cannot be read as UTF-8.
+    """
+    lines: list[str] = []
+    with LineReader(path) as reader:
+        while block := reader.block():
+            lines += block
+    if not lines:
+        raise LookbackError(f"{path}: is empty")
+    return lines
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
+    """The scores as a table in Markdown, and beneath it what the numbers are.
+
+    Args:
+        systems: rows of `rows_by_length` for each name.
+        settings: with which they were made.
+    """
+    shown = {name: [*_shown(rows, settings), overall(rows)] for name, rows in systems.items()}
+    first = next(iter(shown.values()))
+    unit = first[-1]["bucket_by"].replace("_", " ")
+    lines: list[tuple[str, ...]] = [(unit, "n", "system", *COLUMNS)]
+    for rows in zip(*shown.values(), strict=True):
+        lines += [_cells(name, row) for name, row in zip(shown, rows, strict=True)]
+    lines.insert(1, ("-", "-:", "-", *("-:" for _ in COLUMNS)))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["| " + " | ".join(map(_padded, line, widths, lines[1])) + " |" for line in lines]
+    text += [
+        "",
+        f"BLEU: sacreBLEU {first[-1]['signature']}",
+        f"chrF: sacreBLEU {first[-1]['chrf_signature']}",
+        f"In brackets: {100 * settings.confidence:g} % bootstrap intervals over sentences ({settings.resamples:,} "
+        f"resamples, seed {settings.seed}).",
+        "Length ratio: tokens of the translations over those of the references. Equal: to the reference.",
+        "Looping: the translation repeats itself and the reference does not.",
+        "Dropped: of the source words, those that the reference translates and the translation does not, by a lexicon.",
+        "Repeated: of the translation's words, those beyond their number in the reference, and beyond the first.",
+    ]
+    if any(0 < row["n"] < SPARSE for row in first):
+        text.append(f"†: fewer than {SPARSE} sentences.")
+    return "\n".join(text)
+
+
+def _shown(rows: Sequence[Row], settings: config.Evaluate) -> list[Row]:
+    """The rows of the windows, or else of the buckets; not that over all lengths."""
+    unit = overall(rows)["bucket_by"] + ("_window" if settings.window else "")
+    return [row for row in rows if row["bucket_by"] == unit and row["bucket_low"] is not None]
+
+
+def _padded(cell: str, width: int, align: str) -> str:
+    if cell == align:
+        return cell.rjust(width, "-")
+    return cell.rjust(width) if align == "-:" else cell.ljust(width)
+
+
+def _cells(name: str, row: Row) -> tuple[str, ...]:
+    return (
+        str(_bucket(row)),
+        integer(row["n"]) + (" †" if 0 < row["n"] < SPARSE else ""),
+        name,
+        interval(_score(row, "bleu")),
+        interval(_score(row, "chrf")),
+        *(decimal(row[column], 3) for column in ("length_ratio", "brevity_penalty")),
+        *(
+            share(math.nan if row[column] is None else row[column])
+            for column in ("exact_match", "empty", "looping", "dropped", "repeated")
+        ),
+    )
+
+
+def _bucket(row: Row) -> Bucket:
+    return Bucket(row["bucket_low"], row["bucket_high"])
+
+
+def _score(row: Row, column: str) -> Score:
+    known = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
+    value, low, high = (math.nan if number is None else number for number in known)
+    return Score(value, low, high, row["n"], (value,))
+
+
+def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluate) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_rows(folder / "by_length.csv", (row for rows in systems.values() for row in rows))
+    report = config.Report()
+    with figures.styled(report):
+        known = {name: System(name, overall(rows)["max_train_words"] or 0) for name, rows in systems.items()}
+        looks = figures.looks_of(list(known.values()))
+        shown = {name: _shown(rows, settings) for name, rows in systems.items()}
+        lines = [
+            figures.Line(
+                name=name,
+                look=looks[known[name]],
+                scores=[_score(row, "bleu") for row in rows],
+                max_train_words=known[name].max_train_words or None,
+            )
+            for name, rows in shown.items()
+        ]
+        rows = next(iter(systems.values()))
+        unit = overall(rows)["bucket_by"].replace("_", " ")
+        buckets = [_bucket(row) for row in _shown(rows, settings)]
+        figure = figures.by_length(lines, buckets, report.width_inches, unit=unit)
+        for kind in ("svg", "png"):
+            (folder / f"length.{kind}").write_bytes(figures.save(figure, kind, report.dpi))
+
+
+if __name__ == "__main__":
+    main()
