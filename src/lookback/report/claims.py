@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lookback.buckets import Bucket
+from lookback.buckets import ALL_LENGTHS, Bucket
 from lookback.report.results import SPARSE, Results, Score, System
+from lookback.testsets import ALONE, joined_name
 
 Verdict = Literal["lower", "higher", "undecided"]
 
@@ -266,6 +267,33 @@ def _lead(results: Results, system: System, base: System, start: Bucket, end: Bu
     else:
         verdict = "the intervals leave open whether it changes with length"
     return f"The lead is {decimal(before[0])} at {start} words and {decimal(after[0])} at {end}: {verdict}."
+
+
+def joined_statements(results: Results) -> list[str]:
+    """Whether a system translates sentences that are joined worse than the same sentences one by one.
+
+    Told of the longest lines, and only where there are enough of them; both scores are against the same references.
+    """
+    number = max(results.joined, default=1)
+    if number == 1:
+        return []
+
+    def at_once(system: System, subset: str = "all") -> Score:
+        return results.score(system, ALL_LENGTHS, "bleu", joined_name(number), subset)
+
+    groups: dict[Verdict, list[str]] = {"lower": [], "higher": [], "undecided": []}
+    for system in results.systems:
+        together, alone = at_once(system), at_once(system, ALONE)
+        if together.usable and alone.usable:
+            text = f"{code(system.name)} ({interval(together)} against {interval(alone)})"
+            groups[compare(together, alone)].append(text)
+    begin = f"Translated {number} at a time, the same {results.n(ALL_LENGTHS, joined_name(1))} sentences score"
+    ends: dict[Verdict, str] = {
+        "lower": "lower in BLEU than one by one with {}.",
+        "higher": "higher in BLEU than one by one with {}.",
+        "undecided": "no differently as far as is shown, since the intervals meet, with {}.",
+    }
+    return [f"{begin} {ends[verdict].format(listed(found))}" for verdict, found in groups.items() if found]
 
 
 def brevity_statements(results: Results) -> list[str]:
