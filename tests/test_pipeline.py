@@ -76,6 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
     edit(tiny, "models", "word_by_word", value={"pairs": 500})
+    edit(tiny, "train", "target_tokens_by_length", value=None)
     edit(tiny, "train", "target_tokens", value=3000)
     edit(tiny, "train", "batch_target_tokens", value=500)
     edit(tiny, "train", "valid_interval_steps", value=3)

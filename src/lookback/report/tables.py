@@ -97,8 +97,8 @@ def _known(results: Results) -> list[Table]:
 
     about = (
         "Only those test sentences that have no unknown word in source and reference, translated with the unknown word "
-        'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are others than all, and mostly '
-        "easier."
+        'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are not all sentences, so this '
+        "table and that of all differ by more than the search."
     )
     named = (
         ("", "bleu", f"sacreBLEU {results.signatures['BLEU']}"),
