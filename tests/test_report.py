@@ -207,6 +207,10 @@ def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
         "Translated 4 at a time, the same 240 sentences score no differently as far as is shown, since the intervals "
         "meet, with `transformer-60` (80.4 [78.9, 81.9] against 81.0 [79.5, 82.5]).",
     ]
+    longer = experiment.model_copy(update={"test_sets": config.FurtherSets(joined=config.Joined(max_words=16))})
+    assert claims.joined_statements(read(longer, folder))[-1] == (
+        "A line of 4 has up to 64 source words, more than `bahdanau-60` and `transformer-60` saw in training."
+    )
     scores, ratios = tables.joined(found)
     assert [row[:3] for row in scores.rows] == [
         ("1", "240", "80.0 [78.5, 81.5]"),

@@ -293,7 +293,13 @@ def joined_statements(results: Results) -> list[str]:
         "higher": "higher in BLEU than one by one with {}.",
         "undecided": "no differently as far as is shown, since the intervals meet, with {}.",
     }
-    return [f"{begin} {ends[verdict].format(listed(found))}" for verdict, found in groups.items() if found]
+    texts = [f"{begin} {ends[verdict].format(listed(found))}" for verdict, found in groups.items() if found]
+    settings = results.experiment.test_sets.joined
+    words = number * settings.max_words if settings else 0
+    beyond = [code(system.name) for system in results.systems if system.max_train_words < words]
+    if texts and beyond:
+        texts.append(f"A line of {number} has up to {words} source words, more than {listed(beyond)} saw in training.")
+    return texts
 
 
 def brevity_statements(results: Results) -> list[str]:
