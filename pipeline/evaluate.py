@@ -1,16 +1,19 @@
 """Scores one cell's translations by length of the source sentence, and adds the scores to its MLflow run.
 
-Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.*;
-         for buckets in source pieces, data/<experiment>/encoded/test.source.offsets.npy
+Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.* and
+         testsets/; for buckets in source pieces, data/<experiment>/encoded/test.source.offsets.npy
 Writes:  reports/<experiment>/cells/<cell>/: metrics.json, by_length.csv, curves.csv, run.json, examples.json
 Example: python -m pipeline.evaluate --experiment demo --cell bahdanau-60-s1
 """
 
 import csv
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lookback.evaluation import evaluate
+from lookback import testsets
+from lookback.evaluation import FurtherTranslations, evaluate
 from lookback.tokenizer import read_lines
 from lookback.tracking import log_evaluation, tracking_uri
 from pipeline import stage
@@ -22,8 +25,6 @@ def main() -> None:
     cell = experiment.cell(given.cell)
     translations, output = layout.translations(cell.name), layout.results(cell.name)
     output.mkdir(parents=True, exist_ok=True)
-    with (translations / "test.csv").open(encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
     training = stage.read_json(layout.model(cell.name) / "training.json")
     words = np.load(layout.prepared / "test.words.npy").astype(int)
     lengths = {"reference_words": words[:, 1]}
@@ -36,15 +37,28 @@ def main() -> None:
         references=list(read_lines(layout.prepared / "test.target")),
         source_words=words[:, 0],
         further_lengths=lengths,
-        hypotheses=list(read_lines(translations / "test.hypotheses")),
-        search={name: _column(table, name) for name in ("cut_off", "reference_nats", "reference_pieces")},
+        **_translated(translations, "test"),
         examples=stage.read_json(translations / "examples.json"),
         training=training,
         output=output,
+        target_language=experiment.target_language,
+        further=[
+            FurtherTranslations(of, **_translated(translations, of.name)) for of in testsets.read(layout.testsets)
+        ],
     )
     log_evaluation(
         tracking_uri(stage.project_root()), experiment.name, cell.name, training["mlflow_run_id"], rows, output
     )
+
+
+def _translated(folder: Path, name: str) -> dict[str, Any]:
+    """What `translate` wrote of one test set."""
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    return {
+        "hypotheses": list(read_lines(folder / f"{name}.hypotheses")),
+        "search": {column: _column(table, column) for column in ("cut_off", "reference_nats", "reference_pieces")},
+    }
 
 
 def _column(table: list[dict[str, str]], name: str) -> list[float] | None:

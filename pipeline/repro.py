@@ -39,7 +39,7 @@ def main() -> None:
     jobs = max(1, min(jobs, cores))
     chosen = choose.chosen()
     if jobs > 1:
-        dvc_repro(*(f"tokenize@{name}" for name in chosen["experiments"]))
+        dvc_repro(*(f"testsets@{name}" for name in chosen["experiments"]))
         # The longest runs first, so that none is left over at the end while the other cores stand idle.
         order = sorted(chosen["cells"], key=lambda name: -chosen["cells"][name]["max_train_words"])
 

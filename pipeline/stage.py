@@ -32,6 +32,10 @@ class Layout:
         return Path("data", self.experiment, "encoded")
 
     @property
+    def testsets(self) -> Path:
+        return Path("data", self.experiment, "testsets")
+
+    @property
     def reports(self) -> Path:
         return Path("reports", self.experiment)
 

@@ -1,21 +1,24 @@
-"""Translates the test set with one cell's model, and measures the loss of a network on the references.
+"""Translates the test sets with one cell's model, and measures the loss of a network on the references.
 
-Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<cell>/; data/<experiment>/encoded/
+Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<cell>/; data/<experiment>/encoded/ and testsets/
 Writes:  translations/<experiment>/<cell>/: test.hypotheses (plain text, a line a sentence), test.csv (what search and
-         model say of each), examples.json (sentences from short to long, with alignments)
+         model say of each), the same of each further set under its name; and examples.json (sentences from short to
+         long, with alignments)
 Example: python -m pipeline.translate --experiment demo --cell bahdanau-60-s1
 """
 
 import csv
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
-from lookback import dictionary
+from lookback import dictionary, testsets
 from lookback.batching import EncodedSplit
-from lookback.config import WordByWord, load_params
+from lookback.config import Translate, WordByWord, load_params
 from lookback.tokenizer import load_tokenizer
+from lookback.tokenizer.words import UNKNOWN_MARK
 from lookback.translation import (
     Alignment,
     Translation,
@@ -27,12 +30,15 @@ from lookback.translation import (
 from lookback.weights import load_model, place
 from pipeline import stage
 
+Ids = Sequence[Sequence[int]]
+Losses = Sequence[tuple[str, str]]
+
 
 def main() -> None:
     given = stage.parser(__doc__, cell=True).parse_args()
     experiment, layout = stage.load(given.experiment)
     cell, settings = experiment.cell(given.cell), experiment.translate
-    folder = layout.model(cell.name)
+    folder, output = layout.model(cell.name), layout.translations(cell.name)
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
     test = EncodedSplit.open(layout.encoded, "test")
     sources, references = ([side[i].tolist() for i in range(len(test))] for side in (test.source, test.target))
@@ -40,35 +46,48 @@ def main() -> None:
     name = f"translate {cell.experiment}/{cell.name}"
     if isinstance(experiment.models[cell.model], WordByWord):
         entries = dictionary.load(folder)
-        translations = [dictionary.translate(entries, tokenizer, source) for source in sources]
-        losses = [("", "")] * len(sources)
+
+        def work(sources: Ids, references: Ids, search: Translate, name: str) -> tuple[list[Translation], Losses]:
+            banned = UNKNOWN_MARK if search.ban_unknown else None
+            allowed = {source: target for source, target in entries.items() if target != banned}
+            return [dictionary.translate(allowed, tokenizer, source) for source in sources], [("", "")] * len(sources)
 
         def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
             return dictionary.translate(entries, tokenizer, source), None
     else:
         model = place(load_model(folder), load_params().hardware)
-        translations = translate(model, tokenizer, sources, settings, name)
-        nats, pieces = reference_loss(model, sources, references, settings.batch_sentences, f"{name}: reference loss")
-        losses = [(f"{loss:.4f}", count) for loss, count in zip(nats, pieces, strict=True)]
+
+        def work(sources: Ids, references: Ids, search: Translate, name: str) -> tuple[list[Translation], Losses]:
+            translations = translate(model, tokenizer, sources, search, name)
+            nats, pieces = reference_loss(model, sources, references, search.batch_sentences, f"{name}: reference loss")
+            losses = [(f"{loss:.4f}", str(count)) for loss, count in zip(nats, pieces, strict=True)]
+            return translations, losses
 
         def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
             return translate_with_alignment(model, tokenizer, source, settings)
+
+    output.mkdir(parents=True, exist_ok=True)
+    write(output, "test", *work(sources, references, settings, name))
+    for further in testsets.read(layout.testsets):
+        pair = tokenizer.encode(further.sources, "source"), tokenizer.encode(further.references, "target")
+        search = settings.model_copy(update={"ban_unknown": settings.ban_unknown or further.ban_unknown})
+        write(output, further.name, *work(*pair, search, f"{name}: {further.name}"))
 
     chosen = evenly_by_length(np.asarray(test.words)[:, 0], settings.examples)
     examples = [{"index": index} | _told(*example(sources[index])) for index in chosen]
     texts = [showcase.text for showcase in settings.showcase]
     shown = tokenizer.encode(texts, "source")
     examples += [{"source": text} | _told(*example(ids)) for text, ids in zip(texts, shown, strict=True)]
+    stage.write_json(output / "examples.json", examples)
 
-    output = layout.translations(cell.name)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "test.hypotheses").write_text("".join(t.text + "\n" for t in translations), encoding="utf-8")
-    with (output / "test.csv").open("w", encoding="utf-8", newline="") as file:
+
+def write(output: Path, name: str, translations: Sequence[Translation], losses: Losses) -> None:
+    (output / f"{name}.hypotheses").write_text("".join(t.text + "\n" for t in translations), encoding="utf-8")
+    with (output / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pieces", "score", "cut_off", "reference_nats", "reference_pieces"])
         for t, loss in zip(translations, losses, strict=True):
             writer.writerow([t.pieces, "" if t.score is None else f"{t.score:.4f}", int(t.cut_off), *loss])
-    stage.write_json(output / "examples.json", examples)
 
 
 def _told(translation: Translation, alignment: Alignment | None) -> dict:

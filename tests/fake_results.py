@@ -80,6 +80,7 @@ def write_cell(
     row: dict[str, Any] | None = None,
     source: str | None = None,
     points: list[Point] | None = None,
+    further: dict[tuple[str, str], tuple[int, float]] | None = None,
 ) -> Path:
     """Writes the six result files of one cell into `folder`/cells/<cell>.
 
@@ -90,6 +91,7 @@ def write_cell(
         run, row: entries of run.json and columns of by_length.csv that are to be otherwise.
         source: a source sentence to use in every example, instead of made-up ones.
         points: of probe.csv; the curves of a GRU for the model of that architecture, if not given.
+        further: lines and BLEU of test sets and subsets beside the test set.
     """
     output = folder / "cells" / cell.name
     output.mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,10 @@ def write_cell(
     rows.append(_row(cell, None, None, sum(n), total, half_width / 2))
     if cell.model == "word_by_word":
         row = {"reference_loss": None} | (row or {})
-    write_rows(output / "by_length.csv", [one | (row or {}) for one in rows])
+    rows = [one | (row or {}) for one in rows]
+    for (test_set, subset), (lines, score) in (further or {}).items():
+        rows.append(_row(cell, None, None, lines, score, half_width) | {"test_set": test_set, "subset": subset})
+    write_rows(output / "by_length.csv", rows)
     curve = _curve(cell, random)
     with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
         columns: list[str] = list(CURVE_COLUMNS)

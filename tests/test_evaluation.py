@@ -3,11 +3,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 
 from lookback.config import Cell, Evaluate, Window
 from lookback.errors import LookbackError
-from lookback.evaluation import evaluate
+from lookback.evaluation import FurtherTranslations, evaluate
+from lookback.scoring import read_rows
+from lookback.testsets import FurtherSet
 
 CELL = Cell(experiment="demo", model="bahdanau", max_train_words=60, seed=1)
 TRANSLATION = {"text": "die Katze schlief gut .", "pieces": 5, "score": -0.1, "cut_off": True}
@@ -95,6 +99,62 @@ def test_examples_are_of_test_sentences_or_of_others(tmp_path: Path) -> None:
     }
     assert (tested["showcase"], other["showcase"]) == (False, True)
     assert (other["source_words"], other["reference"], other["tags"]) == (3, None, [])
+
+
+SINGLE = [
+    "ein Hund saß auf der Matte .",
+    "der Zug fährt um neun los .",
+    "sie liest viel .",
+    "es regnet seit heute früh .",
+]
+
+
+def further(count: int, hypotheses: list[str]) -> FurtherTranslations:
+    made_of = [list(range(i, i + count)) for i in range(0, len(SINGLE), count)]
+    texts = [" ".join(SINGLE[i] for i in line) for line in made_of]
+    words = np.array([[len(text.split())] * 2 for text in texts])
+    of = FurtherSet(f"joined-{count}", f"joined-{count}", "all", False, texts, texts, words, made_of)
+    numbers = [0.0] * len(texts)
+    search = {"cut_off": numbers, "reference_nats": numbers, "reference_pieces": [5.0] * len(texts)}
+    return FurtherTranslations(of, hypotheses, search)
+
+
+def test_further_test_sets_come_last_in_by_length_alone(tmp_path: Path) -> None:
+    alone = further(1, [*SINGLE[:3], "es schneit seit heute abend ."])
+    joined = further(2, ["ein Hund saß auf der Matte .", "sie liest viel . es regnet seit heute früh ."])
+    settings = Evaluate(bucket_edges=(5, 10), resamples=10)
+    known = FurtherSet("known", "test", "known", True, SINGLE[:1], SINGLE[:1], np.array([[7, 7]]), [[1]])
+    search = {"cut_off": [0.0], "reference_nats": [1.0], "reference_pieces": [7.0]}
+    sets = [alone, joined, FurtherTranslations(known, ["ein Hund saß auf der Matte ."], search)]
+    rows = evaluate(CELL, settings, **INPUTS, output=tmp_path, further=sets)
+    found = read_rows(tmp_path / "by_length.csv")
+    assert {(row["test_set"], row["subset"]) for row in rows} == {("test", "all")}
+    assert [(row["test_set"], row["subset"], row["bucket_low"], row["n"]) for row in found[len(rows) :]] == [
+        ("joined-1", "all", None, 4),
+        ("joined-2", "all", None, 2),
+        ("joined-2", "alone", None, 2),
+        ("test", "known", 1, 0),
+        ("test", "known", 6, 1),
+        ("test", "known", None, 1),
+    ]
+    put_together = [" ".join(alone.hypotheses[i : i + 2]) for i in (0, 2)]
+    expected = [
+        BLEU().corpus_score(list(hypotheses), [list(references)]).score
+        for hypotheses, references in (
+            (alone.hypotheses, alone.of.references),
+            (joined.hypotheses, joined.of.references),
+            (put_together, joined.of.references),
+        )
+    ]
+    assert [row["bleu"] for row in found[len(rows) : len(rows) + 3]] == pytest.approx(expected, abs=0.01)
+    assert json.loads((tmp_path / "metrics.json").read_text())["bleu"] == round(rows[-1]["bleu"], 2)
+
+
+def test_legacy_bleu_is_there_where_it_is_asked_for(tmp_path: Path) -> None:
+    for kind in ("none", "moses"):
+        settings = Evaluate(bucket_edges=(5, 10), resamples=10, legacy=kind)
+        rows = evaluate(CELL, settings, **INPUTS, output=tmp_path, target_language="de")
+        assert [row["legacy_bleu"] is not None for row in rows] == [kind == "moses"] * 3
 
 
 def test_a_missing_translation_is_an_error(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "corpus", "valid", value=30)
     edit(tiny, "corpus", "test_per_ten_words", value=5)
     edit(tiny, "tokenize", "vocabulary_size", value=400)
+    edit(tiny, "test_sets", value={"joined": {"join": [1, 2], "max_words": 30, "groups": 4}})
     edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer", "word_by_word"])
     edit(tiny, "grid", "max_train_words", value=[30])
     edit(tiny, "probe", value={"sentences": 50, "largest_lag": 40})
@@ -135,7 +136,7 @@ def test_the_dictionary_is_translated_scored_and_tracked_like_the_others(project
     sources = (project / "data/tiny/prepared/test.source").read_text().splitlines()
     assert [len(line.split()) for line in translated] == [len(line.split()) for line in sources]
     with (project / "reports/tiny/by_length.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == "word_by_word"]
+        rows = [row for row in csv.DictReader(file) if (row["model"], row["test_set"]) == ("word_by_word", "test")]
     assert float(rows[-1]["bleu"]) > 5
     assert {row["reference_loss"] for row in rows} == {""}
     run_id = json.loads((project / "reports/tiny/cells/word_by_word-30-s1/run.json").read_text())["mlflow_run_id"]
@@ -146,6 +147,25 @@ def test_the_dictionary_is_translated_scored_and_tracked_like_the_others(project
     assert tracked.data.metrics["train/entries"] > 100
     assert tracked.data.metrics["test/bleu"] == pytest.approx(float(rows[-1]["bleu"]), abs=0.01)
     assert tracked.data.params["model.pairs"] == "500"
+
+
+def test_joined_sentences_are_translated_and_scored_without_training(kept: Path) -> None:
+    def sizes() -> list[tuple[str, str, str]]:
+        with (kept / "reports/tiny/cells/transformer-30-s1/by_length.csv").open() as file:
+            return [(row["test_set"], row["subset"], row["n"]) for row in csv.DictReader(file)][7:]
+
+    assert sizes() == [("joined-1", "all", "8"), ("joined-2", "all", "4"), ("joined-2", "alone", "4")]
+    assert "The same sentences, alone and joined" in (kept / "reports/tiny/report.md").read_text()
+    edit(kept / "conf/tiny.yaml", "test_sets", "joined", "groups", value=3)
+    assert stale(kept) == {"testsets@tiny", "report@tiny"}
+    printed = dvc(kept, "repro")
+    assert {line.split("'")[1].split("@")[0] for line in printed.splitlines() if line.startswith("Running stage")} == {
+        "testsets",
+        "translate",
+        "evaluate",
+        "report",
+    }
+    assert sizes() == [("joined-1", "all", "6"), ("joined-2", "all", "3"), ("joined-2", "alone", "3")]
 
 
 def test_the_gold_alignment_comes_with_the_prepared_text(project: Path) -> None:

@@ -160,11 +160,11 @@ def test_cell_taken_out_of_the_grid_leaves_the_report(tmp_path):
     ("changes", "what"),
     [
         ({"run": {"test_fingerprint": "00" * 32}}, "test set"),
-        ({"row": {"test_set": "newstest"}}, "test set"),
         ({"row": {"signature": "nrefs:1|tok:intl"}}, "BLEU signature.*tok:intl"),
         ({"row": {"chrf_signature": "nrefs:1|nc:4"}}, "chrF signature.*nc:4"),
         ({"edges": (5, 20, 30, 40, 50, 60)}, "buckets"),
         ({"n": (200, 200, 200, 200, 200, 199, 0)}, "sentences a bucket"),
+        ({"further": {("joined-1", "all"): (120, 70.0)}}, "further test sets.*joined-1 all"),
     ],
 )
 def test_results_of_another_test_or_signature_are_refused_and_named(changes, what, tmp_path):
@@ -175,6 +175,99 @@ def test_results_of_another_test_or_signature_are_refused_and_named(changes, wha
         report.write(experiment, folder, FAST)
     assert "'rnn_encoder_decoder-30-s1'" in str(error.value)
     assert "'transformer-30-s1'" in str(error.value)
+
+
+def test_results_without_the_test_set_are_refused(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment, row={"test_set": "newstest"})
+    with pytest.raises(LookbackError, match="no row of the test set"):
+        report.write(experiment, folder, FAST)
+
+
+FURTHER = {
+    ("joined-1", "all"): (240, 80.0),
+    ("joined-2", "all"): (120, 78.0),
+    ("joined-2", "alone"): (120, 80.5),
+    ("joined-4", "all"): (60, 50.0),
+    ("joined-4", "alone"): (60, 81.0),
+}
+
+
+def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
+    experiment = fake_results.experiment(
+        grid={"models": ["bahdanau", "transformer"], "max_train_words": [60], "seeds": [1]},
+        test_sets={"joined": {"max_words": 15}},
+    )
+    folder = fake_results.write_all(tmp_path, experiment, further=FURTHER)
+    steady = {**FURTHER, ("joined-4", "all"): (60, 80.4)}
+    fake_results.write_cell(folder, experiment.cell("transformer-60-s1"), further=steady)
+    found = read(experiment, folder)
+    assert found.joined == (1, 2, 4)
+    assert found.buckets == read(experiment, fake_results.write_all(tmp_path / "without", experiment)).buckets
+    assert claims.joined_statements(found) == [
+        "Translated 4 at a time, the same 240 sentences score lower in BLEU than one by one with `bahdanau-60` "
+        "(50.0 [48.5, 51.5] against 81.0 [79.5, 82.5]).",
+        "Translated 4 at a time, the same 240 sentences score no differently as far as is shown, since the intervals "
+        "meet, with `transformer-60` (80.4 [78.9, 81.9] against 81.0 [79.5, 82.5]).",
+    ]
+    longer = experiment.model_copy(update={"test_sets": config.FurtherSets(joined=config.Joined(max_words=16))})
+    assert claims.joined_statements(read(longer, folder))[-1] == (
+        "A line of 4 has up to 64 source words, more than `bahdanau-60` and `transformer-60` saw in training."
+    )
+    scores, ratios = tables.joined(found)
+    assert [row[:3] for row in scores.rows] == [
+        ("1", "240", "80.0 [78.5, 81.5]"),
+        ("2", "120", "78.0 [76.5, 79.5]"),
+        ("2, translated one by one", "120", "80.5 [79.0, 82.0]"),
+        ("4", "60", "50.0 [48.5, 51.5]"),
+        ("4, translated one by one", "60", "81.0 [79.5, 82.5]"),
+    ]
+    assert "same 240 test sentences of at most 15 source words" in scores.note
+    assert [row[2] for row in ratios.rows][:1] == ["1.00"]
+    report.write(experiment, folder, FAST)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert "### The same sentences, alone and joined\n" in markdown
+    assert "\n- Translated 4 at a time, the same 240 sentences score lower" in markdown
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert "table-joined" in [attributes.get("id") for _, attributes in page.elements]
+    assert "Translated 4 at a time" in " ".join(page.text)
+
+
+def test_too_few_joined_lines_are_marked_and_nothing_is_told_of_them(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    further = {key: (n // 2, bleu) for key, (n, bleu) in FURTHER.items()}
+    found = read(experiment, fake_results.write_all(tmp_path, experiment, further=further))
+    assert claims.joined_statements(found) == []
+    assert tables.joined(found)[0].rows[-1][1] == "30 †"
+
+
+def test_sentences_without_unknown_words_have_a_table_of_their_own(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    folder = fake_results.write_all(tmp_path, experiment, further={("test", "known"): (400, 90.0)})
+    found = read(experiment, folder)
+    (table,) = [table for table in tables.quality(found) if table.name.startswith("known")]
+    assert table.rows[-1] == ("all", "400", "90.0 [88.5, 91.5]")
+    assert found.n(found.buckets[0]) == 200, "the rest of the report is of all sentences"
+    report.write(experiment, folder, FAST)
+    for name in ("report.md", "report.html"):
+        assert "Without unknown words" in (folder / name).read_text(encoding="utf-8")
+
+
+def test_legacy_bleu_is_shown_with_its_own_signature(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    signature = "nrefs:1|tok:sacremoses-0.1.1-de|smooth:none"
+    row = {"legacy_bleu": 33.3, "legacy_bleu_low": 31.0, "legacy_bleu_high": 35.0, "legacy_signature": signature}
+    found = read(experiment, fake_results.write_all(tmp_path, experiment, row=row))
+    (table,) = [table for table in tables.quality(found) if table.name == "legacy-bleu"]
+    assert table.rows[0][2] == "33.3 [31.0, 35.0]"
+    assert table.note.startswith(signature)
+
+
+def test_without_further_sets_and_legacy_bleu_nothing_is_said_of_them(written):
+    for name in ("report.md", "report.html"):
+        text = (written / name).read_text(encoding="utf-8")
+        for absent in ("joined", "Without unknown words", "as the papers score"):
+            assert absent not in text
 
 
 def test_results_in_the_wrong_folder_are_refused(tmp_path):

@@ -170,6 +170,7 @@ def test_an_empty_bucket_stays_with_blank_scores() -> None:
     assert blank == set(COLUMNS) - set(rows(hypotheses, references)[0]) | {
         *("bleu", "bleu_low", "bleu_high", "chrf", "chrf_low", "chrf_high", "length_ratio", "brevity_penalty"),
         *("exact_match", "empty", "cut_off", "looping", "dropped", "repeated", "reference_loss"),
+        *("legacy_bleu", "legacy_bleu_low", "legacy_bleu_high", "legacy_signature"),
     }
 
 

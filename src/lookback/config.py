@@ -131,6 +131,31 @@ Tokenize = Annotated[SentencePiece | Words, Field(discriminator="kind")]
 """`kind` is `sentencepiece` unless it is given."""
 
 
+class Joined(Settings):
+    """Short test sentences alone and joined, so that length grows while the content stays; see `lookback.testsets`."""
+
+    join: Annotated[tuple[Count, ...], Field(min_length=2)] = (1, 2, 3, 4)
+    """So many sentences a line: a test set each, `joined-1` and so on."""
+    max_words: Count
+    """Of a single sentence's source."""
+    groups: Count = 20
+    """A group is as many sentences as the least number that each of `join` divides: 12 for 1 to 4."""
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def alone_first_and_rising(self) -> "Joined":
+        if self.join[0] != 1 or list(self.join) != sorted(set(self.join)):
+            raise ValueError(f"join {list(self.join)} must begin with 1, the sentences alone, and rise")
+        return self
+
+
+class FurtherSets(Settings):
+    """Test sets made of the test set, beside that of the sentences without unknown words, which a tokenizer of words
+    always has."""
+
+    joined: Joined | None = None
+
+
 # --- models and training ----------------------------------------------------------------------------------------------
 
 
@@ -417,6 +442,9 @@ class Evaluate(Settings):
     resamples: Count = 1_000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     seed: int = 1
+    legacy: Literal["none", "moses", "moses-split"] = "none"
+    """A second BLEU beside sacreBLEU's, of Moses tokens as the papers have it; `moses-split` splits compounds at
+    hyphens as well, as is the custom for English-German; see `lookback.legacy`."""
 
     @model_validator(mode="after")
     def edges_rise(self) -> "Evaluate":
@@ -489,6 +517,7 @@ class Experiment(Settings):
     corpus: Corpus
     prepare: Prepare
     tokenize: Tokenize
+    test_sets: FurtherSets = FurtherSets()
     grid: Grid
     models: dict[Name, ModelOrDictionary]
     """Under the name that the report shows; `architecture` is the name itself unless it is given."""

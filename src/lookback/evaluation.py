@@ -2,15 +2,28 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookback.config import Cell, Evaluate
 from lookback.diagnosis import error_tags
+from lookback.legacy import with_legacy
 from lookback.scoring import Row, overall, rows_by_length, write_rows
+from lookback.testsets import ALONE, FurtherSet, joined_name
 
 CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss", "learning_rate")
+
+
+@dataclass(frozen=True)
+class FurtherTranslations:
+    """One cell's translations of a further test set."""
+
+    of: FurtherSet
+    hypotheses: Sequence[str]
+    search: Mapping[str, Sequence[float] | None]
+    """As that of `evaluate`."""
 
 
 def evaluate(
@@ -26,6 +39,8 @@ def evaluate(
     examples: Sequence[Mapping[str, Any]],
     training: Mapping[str, Any],
     output: Path,
+    target_language: str = "",
+    further: Sequence[FurtherTranslations] = (),
 ) -> list[Row]:
     """Scores one cell's translations and writes metrics.json, by_length.csv, curves.csv, run.json and examples.json.
 
@@ -37,30 +52,19 @@ def evaluate(
         examples: translations with alignment, of test sentences (`index`) and of others (`source`).
         training: what the training stage wrote of the run; a dictionary has no loss, parameters and target tokens.
         output: the folder, which exists.
+        target_language: a code such as `fr`; of use only with `settings.legacy`.
+        further: of the other test sets, whose rows come last in by_length.csv and are in no other file.
 
     Returns:
-        the rows of by_length.csv.
+        the rows of by_length.csv that are of the test set itself.
 
     Raises:
         LookbackError: the lines do not match in number.
     """
-    rows = rows_by_length(
-        experiment=cell.experiment,
-        system=cell.system,
-        model=cell.model,
-        max_train_words=cell.max_train_words,
-        seed=cell.seed,
-        source_words=source_words,
-        sources=sources,
-        further_lengths=further_lengths,
-        hypotheses=hypotheses,
-        references=references,
-        settings=settings,
-        cut_off=search["cut_off"],
-        reference_loss=search["reference_nats"],
-        reference_pieces=search["reference_pieces"],
-    )
-    write_rows(output / "by_length.csv", rows)
+    texts: dict[str, Any] = {"source_words": source_words, "hypotheses": hypotheses, "references": references}
+    own: dict[str, Any] = {"sources": sources, "further_lengths": further_lengths}
+    rows = _rows(cell, settings, target_language, search, own=own, **texts)
+    write_rows(output / "by_length.csv", [*rows, *_further_rows(cell, settings, target_language, further)])
     with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -73,6 +77,68 @@ def evaluate(
     lines = [json.dumps(example, ensure_ascii=False, separators=(",", ":")) for example in kept]
     (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     return rows
+
+
+def _rows(
+    cell: Cell,
+    settings: Evaluate,
+    language: str,
+    search: Mapping[str, Sequence[float] | None],
+    test_set: str = "test",
+    subset: str = "all",
+    own: Mapping[str, Any] | None = None,
+    **texts: Any,
+) -> list[Row]:
+    """The rows of one test set, or of a part of it.
+
+    `texts` are source_words, hypotheses and references; `own` is what else `rows_by_length` is to know of them.
+    """
+    rows = rows_by_length(
+        experiment=cell.experiment,
+        system=cell.system,
+        model=cell.model,
+        max_train_words=cell.max_train_words,
+        seed=cell.seed,
+        settings=settings,
+        cut_off=search.get("cut_off"),
+        reference_loss=search.get("reference_nats"),
+        reference_pieces=search.get("reference_pieces"),
+        test_set=test_set,
+        subset=subset,
+        **(own or {}),
+        **texts,
+    )
+    if settings.legacy == "none":
+        return rows
+    return with_legacy(rows, language=language, kind=settings.legacy, settings=settings, **texts)
+
+
+def _further_rows(
+    cell: Cell, settings: Evaluate, language: str, further: Sequence[FurtherTranslations]
+) -> Iterator[Row]:
+    """A part of the test set has rows by length, a set of joined sentences one over all.
+
+    And but for that of single sentences a second, its subset `alone`: what the system wrote of the single sentences,
+    joined afterwards. The two are scored on the same references, so all that they differ by comes of translating the
+    sentences at once.
+    """
+    settings = settings.model_copy(update={"further_buckets": {}, "window": None})
+    one_by_one: dict[int, str] = {}
+    for found in further:
+        if found.of.test_set == joined_name(1):
+            one_by_one = {line[0]: text for line, text in zip(found.of.made_of, found.hypotheses, strict=True)}
+    for found in further:
+        lines = {"source_words": found.of.words[:, 0], "references": found.of.references}
+        about, own = {"test_set": found.of.test_set, "subset": found.of.subset}, {"sources": found.of.sources}
+        rows = _rows(cell, settings, language, found.search, hypotheses=found.hypotheses, own=own, **about, **lines)
+        if found.of.test_set == "test":
+            yield from rows
+            continue
+        yield overall(rows)
+        if found.of.test_set != joined_name(1):
+            joined = [" ".join(one_by_one[i] for i in line) for line in found.of.made_of]
+            about["subset"] = ALONE
+            yield overall(_rows(cell, settings, language, {}, hypotheses=joined, own=own, **about, **lines))
 
 
 def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]:

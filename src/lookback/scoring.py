@@ -145,10 +145,16 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
     "reference_loss": float,
     "signature": str,
     "chrf_signature": str,
+    "legacy_bleu": float,
+    "legacy_bleu_low": float,
+    "legacy_bleu_high": float,
+    "legacy_signature": str,
 }
 """The columns of `by_length.csv` in order, with the type of each; any may be blank (None)."""
 
-DECIMALS: dict[str, int] = dict.fromkeys(("bleu", "bleu_low", "bleu_high", "chrf", "chrf_low", "chrf_high"), 2)
+DECIMALS: dict[str, int] = dict.fromkeys(
+    [f"{score}{bound}" for score in ("bleu", "chrf", "legacy_bleu") for bound in ("", "_low", "_high")], 2
+)
 """Of the scores out of 100; other fractions are written with 4."""
 
 

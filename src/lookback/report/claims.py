@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lookback.buckets import Bucket
+from lookback.buckets import ALL_LENGTHS, Bucket
 from lookback.report.results import SPARSE, Results, Score, System
 from lookback.scoring import Row
+from lookback.testsets import ALONE, joined_name
 
 Verdict = Literal["lower", "higher", "undecided"]
 
@@ -273,6 +274,39 @@ def _growth(results: Results, system: System, base: System) -> str:
     if row["p"] < 1 - results.experiment.evaluate.confidence:
         verdict = "the gap grows with length" if row["value"] > 0 else "the gap shrinks with length"
     return f" In ten words the gap changes by {signed(row)} (p {probability(row['p'])}): {verdict}."
+
+
+def joined_statements(results: Results) -> list[str]:
+    """Whether a system translates sentences that are joined worse than the same sentences one by one.
+
+    Told of the longest lines, and only where there are enough of them; both scores are against the same references.
+    """
+    number = max(results.joined, default=1)
+    if number == 1:
+        return []
+
+    def at_once(system: System, subset: str = "all") -> Score:
+        return results.score(system, ALL_LENGTHS, "bleu", joined_name(number), subset)
+
+    groups: dict[Verdict, list[str]] = {"lower": [], "higher": [], "undecided": []}
+    for system in results.systems:
+        together, alone = at_once(system), at_once(system, ALONE)
+        if together.usable and alone.usable:
+            text = f"{code(system.name)} ({interval(together)} against {interval(alone)})"
+            groups[compare(together, alone)].append(text)
+    begin = f"Translated {number} at a time, the same {results.n(ALL_LENGTHS, joined_name(1))} sentences score"
+    ends: dict[Verdict, str] = {
+        "lower": "lower in BLEU than one by one with {}.",
+        "higher": "higher in BLEU than one by one with {}.",
+        "undecided": "no differently as far as is shown, since the intervals meet, with {}.",
+    }
+    texts = [f"{begin} {ends[verdict].format(listed(found))}" for verdict, found in groups.items() if found]
+    settings = results.experiment.test_sets.joined
+    words = number * settings.max_words if settings else 0
+    beyond = [code(system.name) for system in results.systems if system.max_train_words < words]
+    if texts and beyond:
+        texts.append(f"A line of {number} has up to {words} source words, more than {listed(beyond)} saw in training.")
+    return texts
 
 
 def brevity_statements(results: Results) -> list[str]:

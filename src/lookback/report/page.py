@@ -84,6 +84,8 @@ def _context(results: Results) -> dict[str, Any]:
         "statements": claims.statements(results),
         "reading": prose.reading(results),
         "quality": [*quality, *tables.comparisons(results)],
+        "joined": tables.joined(results),
+        "joined_statements": claims.joined_statements(results),
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "examples": sentences.examples(results),

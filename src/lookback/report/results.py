@@ -26,6 +26,9 @@ T = TypeVar("T")
 SPARSE = 50
 """A bucket with fewer sentences than this is marked, and no statement is made from it."""
 
+JOINED = "joined-"
+"""Begins the names of the sets of joined sentences in `by_length.csv`."""
+
 FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
 
@@ -126,11 +129,15 @@ class CellResult:
 
     @cached_property
     def by_bucket(self) -> dict[Bucket, Row]:
-        """The rows over the whole test set by source words: what the report tells of."""
+        """The rows over the whole test set by source words: what the report tells of, but for its controls."""
+        return self.rows_of("test")
+
+    def rows_of(self, test_set: str, subset: str = "all") -> dict[Bucket, Row]:
+        """The rows over a test set, or a part of it, by source words; see `lookback.testsets`."""
         return {
             Bucket(row["bucket_low"], row["bucket_high"]): row
             for row in self.rows
-            if row["subset"] == "all" and row["bucket_by"] == "source_words"
+            if (row["test_set"], row["subset"], row["bucket_by"]) == (test_set, subset, "source_words")
         }
 
 
@@ -199,13 +206,21 @@ class Results:
         """The cells of one system, a seed each."""
         return tuple(result for result in self.cells if result.system == system)
 
-    def n(self, bucket: Bucket) -> int:
-        """Sentences of the test set in a bucket."""
-        return self.cells[0].by_bucket.get(bucket, {}).get("n") or 0
+    def n(self, bucket: Bucket, test_set: str = "test", subset: str = "all") -> int:
+        """Sentences, or joined lines, of a test set or of a part of it in a bucket."""
+        return self.cells[0].rows_of(test_set, subset).get(bucket, {}).get("n") or 0
 
-    def score(self, system: System, bucket: Bucket, metric: str = "bleu") -> Score:
-        """A column of `by_length.csv` on one bucket, with its interval if it has one (`bleu`, `chrf`)."""
-        rows = [cell.by_bucket.get(bucket, {}) for cell in self.of(system)]
+    @cached_property
+    def joined(self) -> tuple[int, ...]:
+        """How many sentences a line the sets of joined sentences have, rising; empty where there are none."""
+        found = {row["test_set"] for row in self.cells[0].rows}
+        return tuple(sorted(int(name.removeprefix(JOINED)) for name in found if name.startswith(JOINED)))
+
+    def score(
+        self, system: System, bucket: Bucket, metric: str = "bleu", test_set: str = "test", subset: str = "all"
+    ) -> Score:
+        """A column of `by_length.csv` on one bucket, with its interval if it has one (all kinds of BLEU, chrF)."""
+        rows = [cell.rows_of(test_set, subset).get(bucket, {}) for cell in self.of(system)]
 
         def take(column: str, combine: Callable[[Sequence[float]], float]) -> float:
             values = [row.get(column) for row in rows]
@@ -216,16 +231,23 @@ class Results:
             value=take(metric, lambda values: math.fsum(values) / len(values)),
             low=take(f"{metric}_low", min),
             high=take(f"{metric}_high", max),
-            n=self.n(bucket),
+            n=self.n(bucket, test_set, subset),
             seeds=tuple(math.nan if row.get(metric) is None else float(row[metric]) for row in rows),
         )
 
     @property
     def signatures(self) -> dict[str, str]:
         """sacreBLEU's signature of each metric; `read` has seen to it that there is one of each."""
-        rows = self.cells[0].by_bucket.values()
         found = {"BLEU": "signature", "chrF": "chrf_signature"}
-        return {metric: next((row[column] for row in rows if row[column]), "") for metric, column in found.items()}
+        return {metric: self._signature(column) for metric, column in found.items()}
+
+    @property
+    def legacy_signature(self) -> str:
+        """Of the column `legacy_bleu`; nothing where it is blank."""
+        return self._signature("legacy_signature")
+
+    def _signature(self, column: str) -> str:
+        return next((row[column] for row in self.cells[0].by_bucket.values() if row[column]), "")
 
 
 def _from_short(bucket: Bucket) -> float:
@@ -310,8 +332,8 @@ def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -
     )
     if not any(not bucket.is_all for bucket in result.by_bucket):
         raise LookbackError(
-            f"{folder / 'by_length.csv'}: no row with subset 'all', bucket_by 'source_words' and a bucket_low; "
-            f"make it again with `{command}`"
+            f"{folder / 'by_length.csv'}: no row of the test set (test_set 'test', subset 'all') with bucket_by "
+            f"'source_words' and a bucket_low; make it again with `{command}`"
         )
     return result
 
@@ -355,11 +377,12 @@ def _one_test(cells: Sequence[CellResult]) -> None:
 
     properties: tuple[tuple[str, Callable[[CellResult], Any]], ...] = (
         ("test set (test_fingerprint in run.json)", lambda result: result.get("test_fingerprint")),
-        ("test set (test_set in by_length.csv)", column("test_set")),
         ("BLEU signature", column("signature")),
         ("chrF signature", column("chrf_signature")),
+        ("legacy signature", column("legacy_signature")),
         ("buckets", lambda result: [str(bucket) for bucket in sorted(result.by_bucket, key=_from_short)]),
         ("sentences a bucket", lambda result: {str(b): row["n"] for b, row in result.by_bucket.items()}),
+        ("further test sets", _sizes),
     )
     first = cells[0]
     for what, of in properties:
@@ -370,6 +393,12 @@ def _one_test(cells: Sequence[CellResult]) -> None:
                     f"that of cell {other.cell.name!r} is {_short(of(other))}; bring both up to date with "
                     f"`{make_command(first.cell)}` and `{make_command(other.cell)}`"
                 )
+
+
+def _sizes(result: CellResult) -> dict[str, int]:
+    """The lines of each test set and part of it that has a row over all lengths."""
+    rows = [row for row in result.rows if row["bucket_low"] is None and row["bucket_high"] is None]
+    return {f"{row['test_set']} {row['subset']}": row["n"] for row in rows}
 
 
 def _short(value: Any) -> str:

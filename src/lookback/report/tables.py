@@ -11,7 +11,8 @@ from typing import Any
 from lookback.buckets import ALL_LENGTHS, Bucket
 from lookback.report.claims import decimal, integer, interval, share, signed
 from lookback.report.prose import speed_ratio
-from lookback.report.results import Results, System, flatten
+from lookback.report.results import SPARSE, Results, Score, System, flatten
+from lookback.testsets import ALONE, KNOWN, joined_name
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ def quality(results: Results) -> list[Table]:
     tables = [
         _by_bucket(results, "bleu", "BLEU", with_interval("bleu"), f"sacreBLEU {results.signatures['BLEU']}"),
         _by_bucket(results, "chrf", "chrF", with_interval("chrf"), f"sacreBLEU {results.signatures['chrF']}"),
+        _by_bucket(
+            results, "legacy-bleu", "BLEU as the papers score", with_interval("legacy_bleu"), _legacy_note(results)
+        ),
         _by_bucket(
             results,
             "length-ratio",
@@ -94,25 +98,59 @@ def quality(results: Results) -> list[Table]:
     ]
     if len(results.seeds) > 1:
         tables.append(_seeds(results))
+    return _filled([*tables, *_known(results)])
+
+
+def _filled(tables: Iterable[Table]) -> list[Table]:
     return [table for table in tables if any(cell != "–" for row in table.rows for cell in row[2:])]
 
 
-def _by_bucket(results: Results, name: str, title: str, cell: Callable[[System, Bucket], str], note: str) -> Table:
+def _legacy_note(results: Results) -> str:
+    return (
+        f"{results.legacy_signature}: not sacreBLEU's, and not to be compared with it. Moses tokens, and without "
+        "smoothing, as multi-bleu; what the papers did to punctuation before is not certain, and not done here."
+    )
+
+
+def _known(results: Results) -> list[Table]:
+    """The sentences without unknown words, in both kinds of BLEU."""
+
+    def cell(metric: str) -> Callable[[System, Bucket], str]:
+        return lambda system, bucket: interval(results.score(system, bucket, metric, subset=KNOWN))
+
+    about = (
+        "Only those test sentences that have no unknown word in source and reference, translated with the unknown word "
+        'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are not all sentences, so this '
+        "table and that of all differ by more than the search."
+    )
+    named = (
+        ("", "bleu", f"sacreBLEU {results.signatures['BLEU']}"),
+        (", BLEU as the papers score", "legacy_bleu", _legacy_note(results)),
+    )
+    return [
+        _by_bucket(results, f"known-{metric}", f"Without unknown words{title}", cell(metric), f"{about} {note}", KNOWN)
+        for title, metric, note in named
+    ]
+
+
+def _by_bucket(
+    results: Results, name: str, title: str, cell: Callable[[System, Bucket], str], note: str, subset: str = "all"
+) -> Table:
     return Table(
         name=name,
         title=title,
         columns=("source words", "n", *(system.name for system in results.systems)),
         rows=tuple(
-            (str(bucket), count(results, bucket), *(cell(system, bucket) for system in results.systems))
+            (str(bucket), count(results, bucket, subset=subset), *(cell(system, bucket) for system in results.systems))
             for bucket in (*results.buckets, ALL_LENGTHS)
         ),
         note=note,
     )
 
 
-def count(results: Results, bucket: Bucket) -> str:
-    n = results.n(bucket)
-    return integer(n) + (" †" if n and results.score(results.systems[0], bucket).sparse else "")
+def count(results: Results, bucket: Bucket, test_set: str = "test", subset: str = "all") -> str:
+    n = results.n(bucket, test_set, subset)
+    return integer(n) + (" †" if 0 < n < SPARSE else "")
 
 
 def _seeds(results: Results) -> Table:
@@ -196,6 +234,48 @@ def _covers(results: Results) -> str:
     seeds = len(results.seeds)
     over = "sentences, not over training runs" if seeds == 1 else f"sentences and the {seeds} seeds"
     return f"{100 * results.experiment.evaluate.confidence:g} % intervals are over {over}."
+
+
+def joined(results: Results) -> list[Table]:
+    """The same sentences alone and joined; nothing where there are no such sets."""
+    if not results.joined:
+        return []
+    versions = [
+        (number, subset) for number in results.joined for subset in (("all",) if number == 1 else ("all", ALONE))
+    ]
+
+    def table(name: str, title: str, cell: Callable[[Score], str], metric: str, note: str) -> Table:
+        rows = []
+        for number, subset in versions:
+            where = (ALL_LENGTHS, metric, joined_name(number), subset)
+            header = f"{number}{', translated one by one' * (subset == ALONE)}"
+            n = count(results, ALL_LENGTHS, joined_name(number), subset)
+            rows.append((header, n, *(cell(results.score(system, *where)) for system in results.systems)))
+        columns = ("sentences a line", "n", *(system.name for system in results.systems))
+        return Table(name, title, columns, tuple(rows), note)
+
+    settings = results.experiment.test_sets.joined
+    words = f" of at most {settings.max_words} source words" if settings else ""
+    sentences = results.n(ALL_LENGTHS, joined_name(1))
+    return [
+        table(
+            "joined",
+            "The same sentences, alone and joined",
+            interval,
+            "bleu",
+            f"BLEU. In every row the same {sentences} test sentences{words}, joined by a space in source and reference "
+            "(Varis and Bojar 2021); n counts lines. One by one: the translations of the first row, joined afterwards, "
+            "against the same references. BLEU counts n-grams across the seams too, so compare rows with as many "
+            f"sentences a line. sacreBLEU {results.signatures['BLEU']}",
+        ),
+        table(
+            "joined-length-ratio",
+            "The same sentences, alone and joined: length ratio",
+            lambda score: decimal(score.value, 2),
+            "length_ratio",
+            "Words of the translations over words of the references, as sacreBLEU counts them.",
+        ),
+    ]
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------

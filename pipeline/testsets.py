@@ -1,0 +1,29 @@
+"""Makes further test sets of the test set: sentences alone and joined, and those without unknown words.
+
+Reads:   conf/<experiment>.yaml: test_sets, tokenize; data/<experiment>/prepared/ and encoded/: test.*
+Writes:  data/<experiment>/testsets/: manifest.json, and for each set <name>/{source,target,words.npy,made_of}; without
+         `test_sets` and with pieces instead of words, the manifest alone
+Example: python -m pipeline.testsets --experiment demo
+"""
+
+from lookback import testsets
+from pipeline import stage
+
+
+def main() -> None:
+    experiment, layout = stage.load(stage.parser(__doc__).parse_args().experiment)
+    manifest = testsets.derive(
+        layout.prepared, layout.encoded, layout.testsets, experiment.test_sets, experiment.tokenize, experiment.name
+    )
+    for made in manifest["sets"]:
+        print(f"{layout.testsets / made['name']}: {made['lines']:,} lines", flush=True)
+    if manifest.get("groups", 0) < manifest.get("groups_asked_for", 0):
+        print(
+            f"test_sets.joined: {manifest['groups']} groups, not the {manifest['groups_asked_for']} asked for: the "
+            "test set has no more sentences that short",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    stage.run(main)
