@@ -360,11 +360,11 @@ def test_few_sentences_make_wide_intervals() -> None:
         # 21-30 is cut in two by the training length: neither inside nor beyond.
         (25, 40, {"capacity": (1, 20), "extrapolation": (11, 40)}),
         # So is the last bucket here: no fall is wholly beyond.
-        (35, 40, {"capacity": (1, 30)}),
-        (40, 40, {"capacity": (1, 40)}),
-        (50, 45, {"capacity": (1, None)}),
-        (44, 45, {"capacity": (1, 40)}),
-        (40, 45, {"capacity": (1, 40), "extrapolation": (31, None)}),
+        (35, 40, {"capacity": (11, 30)}),
+        (40, 40, {"capacity": (11, 40)}),
+        (50, 45, {"capacity": (11, None)}),
+        (44, 45, {"capacity": (11, 40)}),
+        (40, 45, {"capacity": (11, 40), "extrapolation": (31, None)}),
         (10, 40, {"extrapolation": (1, 40)}),
         (9, 40, {}),
         (None, 40, {}),

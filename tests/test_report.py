@@ -1034,8 +1034,8 @@ def test_tables_of_what_is_lost_and_repeated_are_there_where_it_was_counted(tmp_
     names = {"looping", "dropped", "repeated"}
     without = read(experiment, fake_results.write_all(tmp_path / "without", experiment))
     assert not names & {table.name for table in tables.quality(without)}
-    changes = {"row": {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}}
-    found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, **changes)))
+    row = {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}
+    found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, row=row)))
     cells = {table.name: table.rows[0][2] for table in found if table.name in names}
     assert cells == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
 

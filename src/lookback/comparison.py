@@ -10,8 +10,8 @@ is the mean over its seeds, and `lookback.significance` says what intervals and 
   against their mean lengths, by least squares weighted with the number of sentences. The variance of a corpus score
   goes down with that number, so these are about the weights of least variance; unweighted, a last bucket of a few
   sentences, farthest out, would count most. The weights are the same for all systems.
-- `capacity`: the fall inside the training length: the score of the first bucket less that of the last one that lies
-  whole within it. `extrapolation`: the fall beyond: the score of that bucket less that of the last of all. Positive
+- `capacity`: the fall inside the training length: the score of the second bucket (the first holds phrases more than
+  sentences; but where only two are inside, of the first) less that of the last one that lies whole within it. `extrapolation`: the fall beyond: the score of that bucket less that of the last of all. Positive
   where the score falls. Neither is free of what makes long sentences hard for every system (set a dictionary beside
   it). There is no row where there are no two such buckets: a bucket that the training length cuts in two is neither
   inside nor beyond, and an open bucket is inside if its longest sentence is.
@@ -207,7 +207,7 @@ def _falls(along: Sequence[_Scored], max_train_words: int | None) -> dict[str, t
     inside = [p for p in along if (p.longest if p.bucket.high is None else p.bucket.high) <= max_train_words]
     falls = {}
     if len(inside) > 1:
-        falls["capacity"] = (inside[0], inside[-1])
+        falls["capacity"] = (inside[1 if len(inside) > 2 else 0], inside[-1])
     if inside and (along[-1].bucket.low or 0) > max_train_words:
         falls["extrapolation"] = (inside[-1], along[-1])
     return falls
