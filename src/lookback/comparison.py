@@ -11,10 +11,11 @@ is the mean over its seeds, and `lookback.significance` says what intervals and 
   goes down with that number, so these are about the weights of least variance; unweighted, a last bucket of a few
   sentences, farthest out, would count most. The weights are the same for all systems.
 - `capacity`: the fall inside the training length: the score of the second bucket (the first holds phrases more than
-  sentences; but where only two are inside, of the first) less that of the last one that lies whole within it. `extrapolation`: the fall beyond: the score of that bucket less that of the last of all. Positive
-  where the score falls. Neither is free of what makes long sentences hard for every system (set a dictionary beside
-  it). There is no row where there are no two such buckets: a bucket that the training length cuts in two is neither
-  inside nor beyond, and an open bucket is inside if its longest sentence is.
+  sentences; but where only two are inside, of the first) less that of the last one that lies whole within it.
+  `extrapolation`: the fall beyond: the score of that bucket less that of the last of all. Positive where the score
+  falls. Neither is free of what makes long sentences hard for every system (set a dictionary beside it). There is no
+  row where there are no two such buckets: a bucket that the training length cuts in two is neither inside nor beyond,
+  and an open bucket is inside if its longest sentence is.
 - `difference`: the score of `system` less that of `other`, in every bucket and overall. `p_corrected` is Holm's, over
   the family of all buckets of one pair of systems and one metric (the row over all lengths is a test of its own, and
   other pairs are other families).
