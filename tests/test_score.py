@@ -11,9 +11,10 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from lookback.comparison import read_comparisons
 from lookback.report import figures
 from lookback.score import main
-from lookback.scoring import read_rows
+from lookback.scoring import overall, read_rows
 from tests.test_scoring import corpus
 
 A, REFERENCES = corpus(90)
@@ -43,7 +44,8 @@ def given(folder: Path, sources: list[str], references: list[str], **systems: li
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, str]]:
     """The lines of the table that the command prints."""
     main(arguments)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    scores, _, _ = capsys.readouterr().out.partition("In brackets")
+    lines = [line for line in scores.splitlines() if line.startswith("|")]
     names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     assert len({len(line) for line in lines}) == 1, "columns that are not aligned"
     return [dict(zip(names, row, strict=True)) for row in rows]
@@ -120,6 +122,30 @@ def test_one_system_and_two_identical_ones(tmp_path: Path, capsys: pytest.Captur
     assert both[1::2] == [row | {"system": "C"} for row in alone]
 
 
+def test_systems_are_tested_against_each_other(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = write(tmp_path / "twin.txt", B)
+    main([*files, twin, "--edges", "10", "20", "30", "--train-words", "20", "--output", str(tmp_path / "out")])
+    _, _, tests = capsys.readouterr().out.partition("In brackets")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in tests.splitlines() if line[:1] == "|"]
+    found = {(system, about): (value, p, corrected) for system, about, _, value, p, corrected in rows[2:]}
+    assert found["B − twin", "all"][:2] == ("0.0 [0.0, 0.0]", "1.000")
+    assert float(found["A − B", "all"][1]) < 0.01
+    assert float(found["A − B", "21–30"][2]) >= float(found["A − B", "21–30"][1])
+    compared = read_comparisons(tmp_path / "out/comparisons.csv")
+    assert len(compared) == len(found)
+    totals = [overall(of) for of in rows_of(tmp_path / "out/by_length.csv")]
+    gap = next(row["value"] for row in compared if (row["system"], row["other"], row["bucket_low"]) == ("A", "B", None))
+    assert gap == pytest.approx(totals[0]["bleu"] - totals[1]["bleu"], abs=0.011)
+
+
+def rows_of(path: Path) -> list[list[dict[str, Any]]]:
+    """The rows of each system."""
+    rows = read_rows(path)
+    return [[row for row in rows if row["system"] == name] for name in dict.fromkeys(row["system"] for row in rows)]
+
+
 def test_a_bucket_of_one_sentence_has_a_score_and_no_interval(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,7 +197,8 @@ def test_the_figure_is_drawn_as_the_reports_are(
     assert [(line.name, line.max_train_words) for line in lines] == [("one", 20), ("other", 30)]
     assert [str(bucket) for bucket in buckets] == ["1–10", "11–20", "21–30", "31–40", "41–50", "51–60"]
     assert unit == {"unit": "source words"}
-    assert {path.name for path in (tmp_path / "new/out").iterdir()} == {"by_length.csv", "length.svg", "length.png"}
+    written = {"by_length.csv", "comparisons.csv", "length.svg", "length.png"}
+    assert {path.name for path in (tmp_path / "new/out").iterdir()} == written
     rows = read_rows(tmp_path / "new/out/by_length.csv")
     drawn_scores = [score.value for score in lines[0].scores[:4]]
     assert [row["bleu"] for row in rows[:4]] == pytest.approx(drawn_scores, abs=0.006)

@@ -145,7 +145,7 @@ def _scored(systems: Sequence[System], lengths: NDArray, settings: Evaluate, met
     runs = [(system.name, statistics) for system in systems for statistics in system.statistics]
     names = np.array([name for name, _ in runs])
     side_by_side = np.concatenate([statistics for _, statistics in runs], axis=1, dtype=np.float64)
-    for bucket in [*buckets(settings.bucket_edges, lengths), ALL_LENGTHS]:
+    for bucket in [*buckets(settings.bucket_edges, lengths, settings.merge_below), ALL_LENGTHS]:
         inside = bucket.contains(lengths)
         n, known = int(inside.sum()), lengths[inside]
         values, strayed = np.full(len(runs), np.nan), np.full((settings.resamples, len(runs)), np.nan)

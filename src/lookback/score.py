@@ -1,8 +1,9 @@
 """Scores anyone's translations of one test set by sentence length, with the report's tables and figure.
 
 Reads plain text, one sentence a line (UTF-8; also .gz and .xz), and prints a table in Markdown: a line for each bucket
-and system, then the line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command. With --output it
-writes by_length.csv, length.svg and length.png into a folder.
+and system, then the line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command; and a second one
+of slopes, falls and paired tests (see `lookback.comparison`). With --output it writes by_length.csv, comparisons.csv,
+length.svg and length.png into a folder.
 
 Example: python -m lookback.score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
 """
@@ -15,15 +16,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lookback import config, lexicon
+from lookback import comparison, config, lexicon
 from lookback.buckets import Bucket
+from lookback.comparison import compare, write_comparisons
 from lookback.corpus.lines import LineReader
 from lookback.corpus.words import counter
 from lookback.errors import LookbackError
 from lookback.report import figures
-from lookback.report.claims import decimal, integer, interval, share
+from lookback.report.claims import decimal, integer, interval, share, signed
 from lookback.report.results import SPARSE, Score, System
-from lookback.scoring import Row, characters, overall, rows_by_length, write_rows
+from lookback.scoring import Row, characters, overall, rows_by_length, sentence_statistics, write_rows
 
 UNITS = ("source_words", "source_characters", "reference_words")
 DEFAULTS = config.Evaluate()
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=DEFAULTS.seed, metavar="N", help="of the resamples")
     words = "longest training sentence in words, to be marked in the figure: N for all systems, or NAME=N"
     add("--train-words", nargs="+", default=[], metavar="N", help=words)
-    add("--output", type=Path, metavar="FOLDER", help="write by_length.csv, length.svg and length.png there")
+    add("--output", type=Path, metavar="FOLDER", help="write both tables and the figure there")
     return parser
 
 
@@ -86,6 +88,7 @@ def _run(given: argparse.Namespace) -> None:
     count = characters if given.by == "source_characters" else counter(given.words, given.language)
     lengths = [count(line) for line in (references if given.by == "reference_words" else sources)]
     known = lexicon.learn(sources, references)
+    counted = {name: sentence_statistics(lines, references) for name, lines in zip(names, hypotheses, strict=True)}
     systems = {
         name: rows_by_length(
             experiment="",
@@ -99,16 +102,25 @@ def _run(given: argparse.Namespace) -> None:
             settings=settings,
             sources=sources,
             lexicon=known,
+            statistics=counted[name],
             test_set=given.reference.name,
             bucket_by=given.by,
         )
         for name, lines in zip(names, hypotheses, strict=True)
     }
     print(table(systems, settings))
-    # Tests between the systems (paired, a bucket each) are to be told here: `hypotheses` has the lines of each.
+    compared = compare(
+        [comparison.System(name, train_words.get(name), [counted[name].bleu]) for name in names],
+        lengths,
+        settings,
+        test_set=given.reference.name,
+        bucket_by=given.by,
+    )
+    print(tests(compared, settings))
     if given.output:
         _write(given.output, systems, settings)
-        print(f"\nwrote by_length.csv, length.svg and length.png to {given.output}")
+        write_comparisons(given.output / "comparisons.csv", compared)
+        print(f"\nwrote by_length.csv, comparisons.csv, length.svg and length.png to {given.output}")
 
 
 def _settings(given: argparse.Namespace) -> config.Evaluate:
@@ -180,12 +192,10 @@ def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
     shown = {name: [*_shown(rows, settings), overall(rows)] for name, rows in systems.items()}
     first = next(iter(shown.values()))
     unit = first[-1]["bucket_by"].replace("_", " ")
-    lines: list[tuple[str, ...]] = [(unit, "n", "system", *COLUMNS)]
+    lines = []
     for rows in zip(*shown.values(), strict=True):
         lines += [_cells(name, row) for name, row in zip(shown, rows, strict=True)]
-    lines.insert(1, ("-", "-:", "-", *("-:" for _ in COLUMNS)))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text = ["| " + " | ".join(map(_padded, line, widths, lines[1])) + " |" for line in lines]
+    text = _markdown((unit, "n", "system", *COLUMNS), lines, ["-", "-:", "-"])
     text += [
         "",
         f"BLEU: sacreBLEU {first[-1]['signature']}",
@@ -200,6 +210,39 @@ def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
     if any(0 < row["n"] < SPARSE for row in first):
         text.append(f"†: fewer than {SPARSE} sentences.")
     return "\n".join(text)
+
+
+def tests(rows: Sequence[Row], settings: config.Evaluate) -> str:
+    """Slopes, falls and differences as a table in Markdown, of the rows of `lookback.comparison.compare`."""
+    lines = []
+    for row in rows:
+        unit, bucket = row["bucket_by"].replace("_", " "), _bucket(row)
+        about = {
+            "slope": f"for ten {unit} more",
+            "gap_growth": f"for ten {unit} more",
+            "capacity": f"fall inside the training length, {bucket}",
+            "extrapolation": f"fall beyond the training length, {bucket}",
+            "difference": f"{bucket}",
+        }[row["measure"]]
+        systems = " − ".join(name for name in (row["system"], row["other"]) if name)
+        chances = ("–" if row[name] is None else f"{row[name]:.3f}" for name in ("p", "p_corrected"))
+        lines.append((systems, about, integer(row["n"]), signed(row), *chances))
+    if not lines:
+        return ""
+    text = ["", *_markdown(("system", "BLEU", "n", "value", "p", "corrected p"), lines, ["-", "-", "-:", "-:"]), ""]
+    text.append(
+        f"p: two-sided, of a paired bootstrap test ({settings.resamples:,} resamples); corrected: over the buckets of "
+        "a pair (Holm). Intervals and p are over sentences: how another training would come out is not in them."
+    )
+    return "\n".join(text)
+
+
+def _markdown(names: Sequence[str], lines: Sequence[Sequence[str]], align: Sequence[str]) -> list[str]:
+    """A table's lines, cells aligned; columns beyond those of `align` stand to the right."""
+    aligned = [*align, *("-:" for _ in names[len(align) :])]
+    every = [names, aligned, *lines]
+    widths = [max(len(line[column]) for line in every) for column in range(len(names))]
+    return ["| " + " | ".join(map(_padded, line, widths, aligned)) + " |" for line in every]
 
 
 def _shown(rows: Sequence[Row], settings: config.Evaluate) -> list[Row]:

@@ -171,6 +171,7 @@ def rows_by_length(
     settings: Evaluate,
     sources: Sequence[str] | None = None,
     lexicon: lexicons.Lexicon | None = None,
+    statistics: SentenceStatistics | None = None,
     further_lengths: Mapping[str, ArrayLike] | None = None,
     cut_off: ArrayLike | None = None,
     reference_loss: ArrayLike | None = None,
@@ -197,6 +198,7 @@ def rows_by_length(
         sources: the N source sentences; None: not known, and nothing is said of dropped words.
         lexicon: which words translate which (`lookback.lexicon.learn`), if several systems are to share one or further
             pairs are to be learned from; None: it is learned from sources and references.
+        statistics: of hypotheses and references, where they have been counted before.
         further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
         cut_off: bool [N], whether the search hit its length limit; None: not known.
         reference_loss: [N], summed negative log-likelihood of each reference, in nats; None: not known.
@@ -234,7 +236,7 @@ def rows_by_length(
     ):
         if values is not None:
             _check_counts(f"{system}: {name}", np.asarray(values), references)
-    statistics = sentence_statistics(hypotheses, references)
+    statistics = statistics or sentence_statistics(hypotheses, references)
     shares = {
         "exact_match": np.array([h.split() == r.split() for h, r in zip(hypotheses, references, strict=True)]),
         "empty": np.array([not hypothesis.strip() for hypothesis in hypotheses]),
