@@ -75,7 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
     edit(tiny, "models", "word_by_word", value={"pairs": 500})
-    edit(tiny, "train", "target_tokens", value=3000)
+    edit(tiny, "train", "target_tokens_by_length", value={30: 3000})
     edit(tiny, "train", "batch_target_tokens", value=500)
     edit(tiny, "train", "valid_interval_steps", value=3)
     edit(tiny, "translate", "beam", value=1)
@@ -117,6 +117,11 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert {row["model"] for row in rows} == {"rnn_encoder_decoder", "transformer", "word_by_word"}
     # 5 sentences in each ten words, and the row over all lengths
     assert [row["n"] for row in rows[:7]] == ["5"] * 6 + ["30"]
+    with (project / "reports/tiny/comparisons.csv").open() as file:
+        compared = [row for row in csv.DictReader(file) if (row["measure"], row["metric"]) == ("difference", "bleu")]
+    assert [row["n"] for row in compared] == (["5"] * 6 + ["30"]) * 3, "every two of three systems"
+    gap = float(rows[6]["bleu"]) - float(rows[13]["bleu"])
+    assert float(compared[6]["value"]) == pytest.approx(gap, abs=0.02)
     assert (project / "reports/tiny/report.html").exists()
     assert list((project / "reports/tiny/figures").glob("*.svg"))
     assert stale(project) == set()
@@ -162,9 +167,14 @@ def test_one_models_settings_make_that_model_stale(kept: Path) -> None:
 def test_bucket_edges_decode_nothing(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "evaluate", "bucket_edges", value=[20, 40])
     models, stages = ("transformer", "rnn_encoder_decoder", "word_by_word"), ("evaluate", "probe")
-    assert stale(kept) == {"report@tiny", *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models)}
+    assert stale(kept) == {
+        "report@tiny",
+        "compare@tiny",
+        *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models),
+    }
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed
+    assert "Running stage 'compare" in printed
     assert "Running stage 'tr" not in printed
 
 
