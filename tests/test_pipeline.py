@@ -118,6 +118,11 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert {row["model"] for row in rows} == {"rnn_encoder_decoder", "transformer", "word_by_word"}
     # 5 sentences in each ten words, and the row over all lengths
     assert [row["n"] for row in rows[:7]] == ["5"] * 6 + ["30"]
+    with (project / "reports/tiny/comparisons.csv").open() as file:
+        compared = [row for row in csv.DictReader(file) if (row["measure"], row["metric"]) == ("difference", "bleu")]
+    assert [row["n"] for row in compared] == (["5"] * 6 + ["30"]) * 3, "every two of three systems"
+    gap = float(rows[6]["bleu"]) - float(rows[13]["bleu"])
+    assert float(compared[6]["value"]) == pytest.approx(gap, abs=0.02)
     assert (project / "reports/tiny/report.html").exists()
     assert list((project / "reports/tiny/figures").glob("*.svg"))
     assert stale(project) == set()
@@ -184,11 +189,13 @@ def test_bucket_edges_decode_nothing(kept: Path) -> None:
     models, stages = ("transformer", "rnn_encoder_decoder", "word_by_word"), ("evaluate", "probe")
     assert stale(kept) == {
         "report@tiny",
+        "compare@tiny",
         "speed@tiny",
         *(f"{stage}@tiny-{model}-30-s1" for stage in stages for model in models),
     }
     printed = dvc(kept, "repro")
     assert "Running stage 'evaluate" in printed
+    assert "Running stage 'compare" in printed
     assert "Running stage 'tr" not in printed
 
 
