@@ -73,6 +73,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "grid", "models", value=["rnn_encoder_decoder", "transformer", "word_by_word"])
     edit(tiny, "grid", "max_train_words", value=[30])
     edit(tiny, "probe", value={"sentences": 50, "largest_lag": 40})
+    edit(tiny, "speed", value={"source_pieces": [3, 6], "rounds": 2})
     edit(tiny, "models", "rnn_encoder_decoder", value={"embedding": 8, "hidden": 8, "readout": 8})
     edit(tiny, "models", "transformer", value={"d_model": 8, "heads": 2, "d_ff": 16, "layers": 1})
     edit(tiny, "models", "word_by_word", value={"pairs": 500})
@@ -123,6 +124,8 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert [row["n"] for row in compared] == (["5"] * 6 + ["30"]) * 3, "every two of three systems"
     gap = float(rows[6]["bleu"]) - float(rows[13]["bleu"])
     assert float(compared[6]["value"]) == pytest.approx(gap, abs=0.02)
+    timed = (project / "reports/tiny/speed.csv").read_text().splitlines()
+    assert len(timed) == 1 + 2 * 2 * 2, "two networks, two lengths, training and search"
     assert (project / "reports/tiny/report.html").exists()
     assert list((project / "reports/tiny/figures").glob("*.svg"))
     assert stale(project) == set()
@@ -168,6 +171,7 @@ def test_joined_sentences_are_translated_and_scored_without_training(kept: Path)
         "testsets",
         "translate",
         "evaluate",
+        "compare",
         "report",
     }
     assert sizes() == [("joined-1", "all", "6"), ("joined-2", "all", "3"), ("joined-2", "alone", "3")]
