@@ -357,6 +357,7 @@ def probe(
     beside: str = "",
     series: tuple[str, ...] = (),
     x_by: str = "",
+    top: float | None = None,
 ) -> Figure:
     """A measure of `probe.csv` against its x: a line a cell and series, with its interval.
 
@@ -369,6 +370,7 @@ def probe(
         beside: a second measure of the first series, drawn thin and dotted where there is one.
         series: the lines to draw, if not all.
         x_by: which x, of a measure that has several.
+        top: the largest value that the measure can have, if it has one.
     """
     figure, axes = _canvas(width)
     styles = looks(results)
@@ -398,7 +400,7 @@ def probe(
         axes.set_ylim(min(shown) / 2, max(shown) * 3)
     else:
         highs = (point["high"] for point in everything if not math.isnan(point["high"]))
-        axes.set_ylim(0, _ceiling(max([*shown, *highs]), None))
+        axes.set_ylim(0, _ceiling(max([*shown, *highs]), top))
     axes.set_xlim(left=0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(f"{label} (log)" if log else label)

@@ -34,9 +34,11 @@ class Chart:
     """The lines to draw, if not all."""
     x_by: str = ""
     """Which x, of a measure that has several."""
+    top: float | None = None
+    """The largest value that the measure can have, if it has one."""
 
     def draw(self, results: Results, width: float) -> Figure:
-        about = (self.measure, self.x_label, self.label, self.log, self.beside, self.series, self.x_by)
+        about = (self.measure, self.x_label, self.label, self.log, self.beside, self.series, self.x_by, self.top)
         return figures.probe(results, width, *about)
 
     def alternative(self, results: Results) -> str:
@@ -216,6 +218,7 @@ READABLE = Chart(
     log=False,
     series=(FIRST, LATE),
     x_by="source words",
+    top=1.0,
 )
 
 
@@ -271,6 +274,7 @@ AER = Chart(
     "with most weight for each target word, against the grammar's own word alignment. Dashed: the diagonal.",
     log=False,
     series=("alignment", "diagonal"),
+    top=1.0,
 )
 
 
