@@ -907,6 +907,14 @@ def test_times_are_told_once_a_model_whatever_its_training_lengths(tmp_path):
         "takes 1 [0.9, 1.1] at 0 source pieces and 5 [4.5, 5.5] at 1 (n = 15 rounds).",
     )
     assert set(section.charts) == {"training-step", "search-step"}
+    found = read(experiment, folder)
+    assert section.charts["training-step"].alternative(found).endswith(" bahdanau: 1 at 0, 4 at 1.")
+    report.write(experiment, folder, FAST)
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert "The numbers are in " in text
+        assert "speed.csv" in text
+        assert "probe.csv" not in text, "nothing was probed"
     (folder / "speed.csv").unlink()
     with pytest.raises(LookbackError, match=r"speed\.csv: missing; make it with `dvc repro speed@demo`"):
         read(experiment, folder)
