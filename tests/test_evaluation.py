@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
+from lookback import lexicon
 from lookback.config import Cell, Evaluate, Window
 from lookback.errors import LookbackError
 from lookback.evaluation import FurtherTranslations, evaluate
@@ -148,6 +149,35 @@ def test_further_test_sets_come_last_in_by_length_alone(tmp_path: Path) -> None:
     ]
     assert [row["bleu"] for row in found[len(rows) : len(rows) + 3]] == pytest.approx(expected, abs=0.01)
     assert json.loads((tmp_path / "metrics.json").read_text())["bleu"] == round(rows[-1]["bleu"], 2)
+
+
+def test_a_part_of_the_test_set_has_its_buckets_and_its_lexicon(tmp_path: Path, monkeypatch) -> None:
+    """Merged by themselves, the buckets of a part would be others, and its column of the report would be blank."""
+    learned = []
+    monkeypatch.setattr(lexicon, "learn", lambda *pairs: learned.append(pairs) or {"mat": frozenset({"matte"})})
+    sources = ["the cat slept .", "the dog slept .", "a big dog sat on the mat .", "a dog sat on the big mat ."]
+    references = [
+        "die Katze schlief .",
+        "der Hund schlief .",
+        "ein großer Hund saß auf der Matte .",
+        "ein Hund saß auf der großen Matte .",
+    ]
+    texts: dict[str, Any] = {"sources": sources, "references": references, "source_words": [4, 4, 8, 8]}
+    texts["hypotheses"] = [*references[:2], "ein Hund .", references[3]]
+    texts["search"] = {"cut_off": [0.0] * 4, "reference_nats": [1.0] * 4, "reference_pieces": [7.0] * 4}
+    of = FurtherSet("known", "test", "known", True, sources[2:3], references[2:3], np.array([[8, 8]]), [[2]])
+    part = FurtherTranslations(
+        of, texts["hypotheses"][2:3], {"cut_off": [0.0], "reference_nats": [1.0], "reference_pieces": [7.0]}
+    )
+    settings = Evaluate(bucket_edges=(2, 5, 10), merge_below=2, resamples=10)
+    rows = evaluate(CELL, settings, **INPUTS | texts, output=tmp_path, further=[part])
+    bounds = [(row["bucket_low"], row["bucket_high"]) for row in rows]
+    assert bounds == [(1, 5), (6, 10), (None, None)]
+    known = read_rows(tmp_path / "by_length.csv")[len(rows) :]
+    assert [(row["bucket_low"], row["bucket_high"]) for row in known] == bounds
+    assert [row["n"] for row in known] == [0, 1, 1]
+    assert [row["dropped"] for row in known] == [None, *[pytest.approx(1 / 7, abs=1e-4)] * 2]
+    assert learned == [(sources, references)]
 
 
 def test_legacy_bleu_is_there_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lookback import lexicon
 from lookback.config import Cell, Evaluate
 from lookback.diagnosis import error_tags
 from lookback.legacy import with_legacy
@@ -62,9 +63,12 @@ def evaluate(
         LookbackError: the lines do not match in number.
     """
     texts: dict[str, Any] = {"source_words": source_words, "hypotheses": hypotheses, "references": references}
-    own: dict[str, Any] = {"sources": sources, "further_lengths": further_lengths}
-    rows = _rows(cell, settings, target_language, search, own=own, **texts)
-    write_rows(output / "by_length.csv", [*rows, *_further_rows(cell, settings, target_language, further)])
+    # One lexicon for all sets, which are made of the same sentences: what is dropped is counted alike.
+    known = lexicon.learn(sources, references) if len(sources) == len(references) else None
+    own: dict[str, Any] = {"sources": sources, "lexicon": known}
+    rows = _rows(cell, settings, target_language, search, own=own | {"further_lengths": further_lengths}, **texts)
+    settings = _as_shared_out(settings, rows)
+    write_rows(output / "by_length.csv", [*rows, *_further_rows(cell, settings, target_language, further, known)])
     with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -113,8 +117,20 @@ def _rows(
     return with_legacy(rows, language=language, kind=settings.legacy, settings=settings, **texts)
 
 
+def _as_shared_out(settings: Evaluate, rows: Sequence[Row]) -> Evaluate:
+    """For the further sets: the buckets that the test set came to have. A part of it would be merged otherwise."""
+    unit = overall(rows)["bucket_by"]
+    edges = tuple(row["bucket_high"] for row in rows if row["bucket_by"] == unit and row["bucket_high"])
+    changes = {"bucket_edges": edges, "merge_below": 0, "further_buckets": {}, "window": None}
+    return settings.model_copy(update=changes)
+
+
 def _further_rows(
-    cell: Cell, settings: Evaluate, language: str, further: Sequence[FurtherTranslations]
+    cell: Cell,
+    settings: Evaluate,
+    language: str,
+    further: Sequence[FurtherTranslations],
+    known: lexicon.Lexicon | None,
 ) -> Iterator[Row]:
     """A part of the test set has rows by length, a set of joined sentences one over all.
 
@@ -122,14 +138,14 @@ def _further_rows(
     joined afterwards. The two are scored on the same references, so all that they differ by comes of translating the
     sentences at once.
     """
-    settings = settings.model_copy(update={"further_buckets": {}, "window": None})
     one_by_one: dict[int, str] = {}
     for found in further:
         if found.of.test_set == joined_name(1):
             one_by_one = {line[0]: text for line, text in zip(found.of.made_of, found.hypotheses, strict=True)}
     for found in further:
         lines = {"source_words": found.of.words[:, 0], "references": found.of.references}
-        about, own = {"test_set": found.of.test_set, "subset": found.of.subset}, {"sources": found.of.sources}
+        about = {"test_set": found.of.test_set, "subset": found.of.subset}
+        own = {"sources": found.of.sources, "lexicon": known}
         rows = _rows(cell, settings, language, found.search, hypotheses=found.hypotheses, own=own, **about, **lines)
         if found.of.test_set == "test":
             yield from rows

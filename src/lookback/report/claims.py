@@ -1,7 +1,8 @@
 """What the scores show, in sentences written from the numbers.
 
 A sentence says that something falls, or is better, only where the two intervals do not meet; it compares the numbers as
-they are printed, so that a reader can check it on the page. Where the intervals meet it says that nothing is shown.
+they are printed, so that a reader can check it on the page. Where the intervals meet it says that nothing is shown. How
+a difference changes with length is told from a test (`lookback.comparison`), whose p stands beside it.
 Names of systems stand in backticks, which both templates turn into their own mark-up.
 """
 
@@ -118,7 +119,7 @@ def inside(results: Results, system: System) -> list[Bucket]:
     return [
         bucket
         for bucket in results.buckets
-        if bucket.high is not None and bucket.high <= system.max_train_words and results.score(system, bucket).usable
+        if results.within(system.max_train_words, bucket) and results.score(system, bucket).usable
     ]
 
 
@@ -266,14 +267,21 @@ def attention_statements(results: Results) -> list[str]:
 
 
 def _growth(results: Results, system: System, base: System) -> str:
-    """Whether the gap between two systems grows with length: what Bahdanau et al. 2015, section 5.2.2, claim."""
+    """Whether the gap between two systems grows with length: what Bahdanau et al. 2015, section 5.2.2, claim.
+
+    The difference has a sign, so this is told as whom its change favours: a system that is behind and catches up has a
+    gap that shrinks.
+    """
     row = results.comparison("gap_growth", system, base)
     if not row or row["p"] is None:
         return ""
-    verdict = "no change of the gap with length is shown"
+    verdict = "no change with length is shown"
     if row["p"] < 1 - results.experiment.evaluate.confidence:
-        verdict = "the gap grows with length" if row["value"] > 0 else "the gap shrinks with length"
-    return f" In ten words the gap changes by {signed(row)} (p {probability(row['p'])}): {verdict}."
+        verdict = f"with length it changes in favour of {code((system if row['value'] > 0 else base).name)}"
+    return (
+        f" Along all buckets the difference of the two changes by {signed(row)} in ten words "
+        f"(p {probability(row['p'])}): {verdict}."
+    )
 
 
 def joined_statements(results: Results) -> list[str]:
@@ -305,7 +313,10 @@ def joined_statements(results: Results) -> list[str]:
     words = number * settings.max_words if settings else 0
     beyond = [code(system.name) for system in results.systems if system.max_train_words < words]
     if texts and beyond:
-        texts.append(f"A line of {number} has up to {words} source words, more than {listed(beyond)} saw in training.")
+        texts.append(
+            f"A line of {number} may have up to {words} source words, and the longest sentences that {listed(beyond)} "
+            "saw in training have fewer: where it falls, length beyond training may be why."
+        )
     return texts
 
 

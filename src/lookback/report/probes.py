@@ -1,4 +1,4 @@
-"""What was measured on the models themselves: from `probe.csv` to figures and sentences.
+"""What was measured on the models themselves: from `probe.csv` and `speed.csv` to figures and sentences.
 
 A section has charts, one a measure, and sentences written from the points; it is shown where a cell has such points.
 For a further measure, add a `Chart`, and sentences where it says something.
@@ -49,7 +49,9 @@ class Chart:
                 points = cell.curve(self.measure, series, self.x_by)
                 told = [f"{number(p['value'])} at {p['x']:g}" for p in points[:: max(1, len(points) // 8)]]
                 if told:
-                    lines.append(f"{cell.cell.name}, {series}: {', '.join(told)}.")
+                    # Times are of a model, whatever its cell, and have one line each: no name of a series.
+                    name = f"{cell.cell.name}, {series}" if series else cell.cell.model
+                    lines.append(f"{name}: {', '.join(told)}.")
         return f"{self.label} by {self.x_label}. {' '.join(lines)}"
 
 
@@ -60,6 +62,8 @@ class Section:
     charts: dict[str, Chart]
     """By the names of their figures."""
     texts: tuple[str, ...]
+    file: str
+    """Where the numbers are, seen from the report."""
 
 
 def sections(results: Results) -> list[Section]:
@@ -78,7 +82,8 @@ def sections(results: Results) -> list[Section]:
             if any(chart.measure == measure and chart.x_by in ("", x_by) for measure, x_by in measured)
         }
         if drawn:
-            found.append(Section(name, title, drawn, tuple(tell(results))))
+            file = "speed.csv" if name == "cost" else "cells/<cell>/probe.csv"
+            found.append(Section(name, title, drawn, tuple(tell(results)), file))
     return found
 
 

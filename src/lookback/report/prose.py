@@ -212,7 +212,8 @@ def reading(results: Results) -> list[str]:
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
         "A sentence of this report says that one score is higher or lower only where the two intervals, as printed, do "
-        "not meet. That is stricter than a test of the difference; nothing is corrected for the number of comparisons.",
+        "not meet. That is stricter than a test of the difference; nothing is corrected for the number of comparisons. "
+        "Where a p is given, the sentence rests on that test.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
@@ -305,5 +306,5 @@ def _straddled(results: Results) -> list[tuple[int, str]]:
         (words, str(bucket))
         for words in sorted({system.max_train_words for system in results.systems})
         for bucket in results.buckets
-        if (bucket.low or 0) <= words and (bucket.high is None or bucket.high > words)
+        if (bucket.low or 0) <= words and bucket.high != 0 and not results.within(words, bucket)
     ]

@@ -202,6 +202,14 @@ class Results:
             buckets.pop()
         return tuple(buckets)
 
+    def within(self, words: int, bucket: Bucket) -> bool:
+        """Whether a bucket lies whole within a training length; an open one does if the longest test sentence does."""
+        high = bucket.high
+        if high is None:
+            sides = self.corpus.get("words", {}).get("test", {})
+            high = sides.get("source", {}).get("max", math.inf)
+        return 0 < high <= words
+
     def of(self, system: System) -> tuple[CellResult, ...]:
         """The cells of one system, a seed each."""
         return tuple(result for result in self.cells if result.system == system)

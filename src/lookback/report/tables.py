@@ -150,7 +150,11 @@ def _by_bucket(
 
 def count(results: Results, bucket: Bucket, test_set: str = "test", subset: str = "all") -> str:
     n = results.n(bucket, test_set, subset)
-    return integer(n) + (" †" if 0 < n < SPARSE else "")
+    return integer(n) + _mark(n)
+
+
+def _mark(n: int) -> str:
+    return " †" if 0 < n < SPARSE else ""
 
 
 def _seeds(results: Results) -> Table:
@@ -176,7 +180,9 @@ def _falls(results: Results) -> Table:
         row = results.comparison(measure, system)
         if not row:
             return "–"
-        return signed(row, f" ({row['bucket_low']}–{row['bucket_high']})" if row["bucket_low"] is not None else "")
+        if measure == "slope":
+            return signed(row)
+        return signed(row, f" ({Bucket(row['bucket_low'], row['bucket_high'])}{_mark(row['n'])})")
 
     measures = ("slope", "capacity", "extrapolation")
     return Table(
@@ -189,9 +195,9 @@ def _falls(results: Results) -> Table:
             if results.comparison("slope", system)
         ),
         note="The first is the slope of a line through all buckets. A fall is the score of a bucket less that of a "
-        "longer one: inside, "
-        "from the first sentences that are no mere phrases to the last within the training length; beyond, from these "
-        "to the last of all. In brackets the words from the first bucket to the last. " + _covers(results),
+        "longer one: inside, from the second bucket (of two, the first) to the last within the training length; "
+        "beyond, from this one to the last of all. In brackets the words from the first bucket to the last, and † "
+        f"where one of the two has fewer than {SPARSE} sentences. " + _covers(results),
     )
 
 
@@ -203,7 +209,8 @@ def _differences(results: Results) -> Table:
     def cell(pair: tuple[System, System], bucket: Bucket) -> str:
         row = results.comparison("difference", *pair, bucket)
         p = row.get("p") if bucket.is_all else row.get("p_corrected")
-        return signed(row, " *" if p is not None and p < level else "")
+        sparse = results.n(bucket) < SPARSE  # no statement is made from those, and a star is one
+        return signed(row, " *" if p is not None and p < level and not sparse else "")
 
     def growth(pair: tuple[System, System]) -> str:
         row = results.comparison("gap_growth", *pair)
@@ -217,15 +224,15 @@ def _differences(results: Results) -> Table:
     return Table(
         name="differences",
         title="Differences between systems of one training length",
-        columns=("less", *(str(bucket) for bucket in buckets), "for ten words more"),
+        columns=("less", *(f"{bucket}{_mark(results.n(bucket))}" for bucket in buckets), "for ten words more"),
         rows=tuple(
             (f"{pair[0].name} − {pair[1].name}", *(cell(pair, bucket) for bucket in buckets), growth(pair))
             for pair in pairs
         ),
         note="BLEU of the first less that of the second, by source words, on the same resampled sentences; in the last "
         f"column how the difference changes. *: p < {level:g} in a two-sided bootstrap test (Riezler and Maxwell "
-        "2005), corrected over the buckets of a pair (Holm 1979), not over pairs. All pairs, chrF and p stand in "
-        "comparisons.csv. " + _covers(results),
+        "2005), corrected over the buckets of a pair (Holm 1979), not over pairs; never of fewer than "
+        f"{SPARSE} sentences (†). All pairs, chrF and p stand in comparisons.csv. " + _covers(results),
     )
 
 
