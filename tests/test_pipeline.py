@@ -292,6 +292,7 @@ def test_absent_text_is_told_before_anything_runs(kept: Path) -> None:
 def test_several_experiments_are_chosen_at_once_each_with_its_grid(kept: Path) -> None:
     shutil.copy(kept / "conf/tiny.yaml", kept / "conf/other.yaml")
     edit(kept / "conf/other.yaml", "grid", "max_train_words", value=[20, 40])
+    edit(kept / "conf/other.yaml", "train", "target_tokens_by_length", value={20: 3000, 40: 3000})
     run(kept, PYTHON, "-m", "pipeline.choose", "tiny", "other")
     stages = dvc(kept, "stage", "list", "--name-only").split()
     assert {"train@tiny-transformer-30-s1", "train@other-transformer-20-s1", "report@other"} <= set(stages)

@@ -42,8 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(given)
     except LookbackError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # who reads has enough
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"error: {error.filename or given.output}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
 
 
 def _parser() -> argparse.ArgumentParser:
