@@ -40,11 +40,9 @@ from numpy.typing import ArrayLike, NDArray
 from lookback.buckets import ALL_LENGTHS, Bucket, buckets
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
-from lookback.scoring import bleu_score, chrf_score
+from lookback.scoring import Row, bleu_score, chrf_score, read_table
 from lookback.significance import Estimate, Sampled, combined, deviations, estimate, holm, spread
 from lookback.statistics import resampled_sums
-
-Row = dict[str, Any]
 
 SCORES = {"bleu": bleu_score, "chrf": chrf_score}
 """Metrics: from summed sentence statistics to a score out of 100."""
@@ -273,28 +271,5 @@ def _written(name: str, value: Any) -> Any:
 
 
 def read_comparisons(path: Path) -> list[Row]:
-    """Read what `write_comparisons` wrote, each value in the type of its column, a blank as None.
-
-    Raises:
-        LookbackError: no such file, a column is missing, or a value has the wrong type.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run compare again to rewrite the file")
-            return [_typed(path, reader.line_num, row) for row in reader]
-    except FileNotFoundError:
-        raise LookbackError(f"{path}: no such file; compare writes it") from None
-
-
-def _typed(path: Path, line: int, row: Mapping[str, str | None]) -> Row:
-    typed: Row = {}
-    for name, kind in COLUMNS.items():
-        text = row[name]
-        try:
-            typed[name] = None if text is None or text == "" else kind(text)
-        except ValueError:
-            raise LookbackError(f"{path}: line {line}: {name} is {text!r}, which is not a number") from None
-    return typed
+    """Read what `write_comparisons` wrote, as `lookback.scoring.read_table` does."""
+    return read_table(path, COLUMNS, "compare")

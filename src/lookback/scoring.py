@@ -370,7 +370,17 @@ def _written(name: str, value: Any) -> Any:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read what `write_rows` wrote, each value in the type of its column, a blank as None.
+    """Read what `write_rows` wrote, as `read_table` does."""
+    return read_table(path, COLUMNS, "evaluate")
+
+
+def read_table(path: Path, columns: Mapping[str, Callable[[str], Any]], stage: str) -> list[Row]:
+    """Read a CSV file with a header, each value in the type of its column, a blank as None.
+
+    Args:
+        path: of the file, in which there may be other columns besides.
+        columns: the type of each.
+        stage: that writes the file; what a message tells to run.
 
     Raises:
         LookbackError: no such file, a column is missing, or a value has the wrong type.
@@ -378,17 +388,17 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
-                raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run evaluate again to rewrite the file")
-            return [_typed(path, reader.line_num, row) for row in reader]
+                raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run {stage} again to rewrite the file")
+            return [_typed(path, reader.line_num, row, columns) for row in reader]
     except FileNotFoundError:
-        raise LookbackError(f"{path}: no such file; evaluate writes it") from None
+        raise LookbackError(f"{path}: no such file; {stage} writes it") from None
 
 
-def _typed(path: Path, line: int, row: Mapping[str, str | None]) -> Row:
+def _typed(path: Path, line: int, row: Mapping[str, str | None], columns: Mapping[str, Callable[[str], Any]]) -> Row:
     typed: Row = {}
-    for name, kind in COLUMNS.items():
+    for name, kind in columns.items():
         text = row[name]
         try:
             typed[name] = None if text is None or text == "" else kind(text)
