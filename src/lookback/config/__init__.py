@@ -1,0 +1,93 @@
+"""The configuration: one typed, frozen tree for each experiment, read once and passed down.
+
+An experiment is one file `conf/<name>.yaml`: a corpus, and a grid of models x longest training sentence x seed. What is
+the same for all experiments (how figures look, which hardware is used) stands in `params.yaml`. Unknown keys are
+refused; an error names the file, the key and what is allowed.
+"""
+
+from lookback.config.corpus import (
+    Corpus,
+    FilePair,
+    FilesCorpus,
+    FragmentCorpus,
+    FurtherSets,
+    HubCorpus,
+    Joined,
+    Prepare,
+    Select,
+    SentencePiece,
+    Tokenize,
+    Words,
+)
+from lookback.config.experiment import Cell, Experiment, Grid
+from lookback.config.measures import Evaluate, LengthUnit, Probe, Showcase, Speed, Translate, Window, bare_words
+from lookback.config.models import (
+    Adadelta,
+    Adam,
+    Bahdanau,
+    Initialisation,
+    Model,
+    ModelOrDictionary,
+    ModelSettings,
+    Optimiser,
+    Output,
+    RecurrentCell,
+    RNNEncoderDecoder,
+    Transformer,
+    WordByWord,
+)
+from lookback.config.params import Hardware, Params, Report
+from lookback.config.reading import load_experiment, load_params, read_yaml
+from lookback.config.settings import Count, Fraction, Name, Normalization, Settings
+from lookback.config.training import Train
+
+__all__ = [
+    "Adadelta",
+    "Adam",
+    "Bahdanau",
+    "Cell",
+    "Corpus",
+    "Count",
+    "Evaluate",
+    "Experiment",
+    "FilePair",
+    "FilesCorpus",
+    "Fraction",
+    "FragmentCorpus",
+    "FurtherSets",
+    "Grid",
+    "Hardware",
+    "HubCorpus",
+    "Initialisation",
+    "Joined",
+    "LengthUnit",
+    "Model",
+    "ModelOrDictionary",
+    "ModelSettings",
+    "Name",
+    "Normalization",
+    "Optimiser",
+    "Output",
+    "Params",
+    "Prepare",
+    "Probe",
+    "RNNEncoderDecoder",
+    "RecurrentCell",
+    "Report",
+    "Select",
+    "SentencePiece",
+    "Settings",
+    "Showcase",
+    "Speed",
+    "Tokenize",
+    "Train",
+    "Transformer",
+    "Translate",
+    "Window",
+    "WordByWord",
+    "Words",
+    "bare_words",
+    "load_experiment",
+    "load_params",
+    "read_yaml",
+]

@@ -1,0 +1,133 @@
+"""Where the text comes from, and what is done to it before training."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lookback.config.settings import Count, Normalization, Settings
+
+
+class FragmentCorpus(Settings):
+    """The built-in English-German fragment, generated from a seed."""
+
+    kind: Literal["fragment"]
+    seed: int = 1
+    train: Count = 60_000
+    valid: Count = 1_200
+    test_per_ten_words: Count = 200
+    max_words: Annotated[int, Field(ge=10, le=60)] = 60
+
+
+class HubCorpus(Settings):
+    """A parallel corpus on the Hugging Face Hub, in parquet with one `translation` column."""
+
+    kind: Literal["hub"]
+    repository: str
+    configuration: str
+    revision: str | None = None
+    """A commit hash, enforced; or nothing, for the newest."""
+    train_split: str = "train"
+    valid_split: str = "validation"
+    test_split: str = "test"
+    max_train_pairs: Count | None = None
+
+
+class FilePair(Settings):
+    source: str
+    target: str
+
+
+class FilesCorpus(Settings):
+    """One or several aligned pairs of text files (plain, .gz or .xz), one sentence a line."""
+
+    kind: Literal["files"]
+    root: str
+    """The folder that holds them; `~` and `$VARIABLES` are filled in."""
+    train: Annotated[tuple[FilePair, ...], Field(min_length=1)]
+    valid: Annotated[tuple[FilePair, ...], Field(min_length=1)]
+    test: Annotated[tuple[FilePair, ...], Field(min_length=1)]
+    max_train_pairs: Count | None = None
+    licence: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return Path(os.path.expandvars(self.root)).expanduser()
+
+
+Corpus = Annotated[FragmentCorpus | HubCorpus | FilesCorpus, Field(discriminator="kind")]
+
+
+class Select(Settings):
+    """Keeps of the cleaned training pairs those most like the validation set (Axelrod et al. 2011)."""
+
+    words: Count
+    """The budget: the pair whose words reach it is the last that is kept."""
+    side: Literal["source", "target"]
+    """Whose words are counted; of Bahdanau et al.'s 348 million it is not said whether they are English or French."""
+    order: Annotated[int, Field(ge=1, le=6)] = 4
+    """Of the language models that tell likeness: `order` - 1 words of context."""
+
+
+class Prepare(Settings):
+    """What `prepare` does to the training pairs; validation and test keep every line as it came."""
+
+    normalization: Normalization = "NFC"
+    word_tokenizer: Literal["whitespace", "moses"] = "whitespace"
+    max_words: Count = 250
+    max_ratio: Annotated[float, Field(gt=1.0)] = 3.0
+    """Pairs in which one side has more than this many times the words of the other are dropped."""
+    select: Select | None = None
+    """Of the pairs that are left, keep only so many words; nothing keeps all."""
+
+
+class SentencePiece(Settings):
+    """One SentencePiece model, shared by source and target, trained on train only."""
+
+    kind: Literal["sentencepiece"] = "sentencepiece"
+    vocabulary_size: Annotated[int, Field(ge=16, le=65_535)] = 8_000
+    model_type: Literal["unigram", "bpe"] = "bpe"
+    max_training_pairs: Count = 1_000_000
+    """SentencePiece reads at most this many pairs, spread evenly over train."""
+
+
+class Words(Settings):
+    """The most frequent Moses tokens of train, for each language its own; every other word is unknown.
+
+    Not for the Transformer, which has one matrix for both languages.
+    """
+
+    kind: Literal["words"]
+    vocabulary_size: Annotated[int, Field(ge=5, le=65_535)] = 30_004
+    """Ids of each language, at most: padding, unknown, begin and end, and the words. So the default keeps the 30,000
+    words a language of Bahdanau et al. 2015, section 4.1."""
+
+
+Tokenize = Annotated[SentencePiece | Words, Field(discriminator="kind")]
+"""`kind` is `sentencepiece` unless it is given."""
+
+
+class Joined(Settings):
+    """Short test sentences alone and joined, so that length grows while the content stays; see `lookback.testsets`."""
+
+    join: Annotated[tuple[Count, ...], Field(min_length=2)] = (1, 2, 3, 4)
+    """So many sentences a line: a test set each, `joined-1` and so on."""
+    max_words: Count
+    """Of a single sentence's source."""
+    groups: Count = 20
+    """A group is as many sentences as the least number that each of `join` divides: 12 for 1 to 4."""
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def alone_first_and_rising(self) -> "Joined":
+        if self.join[0] != 1 or list(self.join) != sorted(set(self.join)):
+            raise ValueError(f"join {list(self.join)} must begin with 1, the sentences alone, and rise")
+        return self
+
+
+class FurtherSets(Settings):
+    """Test sets made of the test set, beside that of the sentences without unknown words, which a tokenizer of words
+    always has."""
+
+    joined: Joined | None = None

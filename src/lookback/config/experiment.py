@@ -1,0 +1,144 @@
+"""A whole experiment, and the cells of its grid."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from lookback.config.corpus import Corpus, FragmentCorpus, FurtherSets, Prepare, Tokenize, Words
+from lookback.config.measures import Evaluate, Probe, Speed, Translate
+from lookback.config.models import ModelOrDictionary, Transformer, WordByWord
+from lookback.config.settings import Count, Name, Settings
+from lookback.config.training import Train
+from lookback.errors import LookbackError
+
+
+class Grid(Settings):
+    """The cells of an experiment: every model x longest training sentence x seed."""
+
+    models: Annotated[tuple[Name, ...], Field(min_length=1)]
+    max_train_words: Annotated[tuple[Count, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+
+    @model_validator(mode="after")
+    def no_cell_twice(self) -> "Grid":
+        for key in ("models", "max_train_words", "seeds"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} {list(values)} names one twice")
+        return self
+
+
+class Cell(Settings):
+    """One training run: a model, its longest training sentence in words, and a seed."""
+
+    experiment: str
+    model: str
+    max_train_words: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Unique within the experiment: `bahdanau-60-s1`."""
+        return f"{self.system}-s{self.seed}"
+
+    @property
+    def system(self) -> str:
+        """What several seeds have in common: `bahdanau-60`."""
+        return f"{self.model}-{self.max_train_words}"
+
+
+class Experiment(Settings):
+    """One file of `conf/`."""
+
+    name: str
+    title: str
+    source_language: str
+    target_language: str
+    corpus: Corpus
+    prepare: Prepare
+    tokenize: Tokenize
+    test_sets: FurtherSets = FurtherSets()
+    grid: Grid
+    models: dict[Name, ModelOrDictionary]
+    """Under the name that the report shows; `architecture` is the name itself unless it is given."""
+    train: Train
+    translate: Translate
+    evaluate: Evaluate
+    probe: Probe | None = None
+    """Nothing measures nothing."""
+    speed: Speed | None = None
+    """Nothing times nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def architecture_from_name(cls, data: Any) -> Any:
+        models = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(models, dict):
+            return data
+        named = {
+            name: {"architecture": name, **settings} if isinstance(settings, dict) else settings
+            for name, settings in ((name, settings or {}) for name, settings in models.items())
+        }
+        return {**data, "models": named}
+
+    @model_validator(mode="before")
+    @classmethod
+    def tokenizer_kind(cls, data: Any) -> Any:
+        tokenize = data.get("tokenize") if isinstance(data, dict) else None
+        return {**data, "tokenize": {"kind": "sentencepiece", **tokenize}} if isinstance(tokenize, dict) else data
+
+    @model_validator(mode="after")
+    def names_agree(self) -> "Experiment":
+        if isinstance(self.corpus, FragmentCorpus) and (self.source_language, self.target_language) != ("en", "de"):
+            raise ValueError("the built-in fragment is in English and German: source_language en, target_language de")
+        for name in self.grid.models:
+            if name not in self.models:
+                raise ValueError(f"grid.models names {name!r}, which is not under models ({', '.join(self.models)})")
+            if isinstance(self.models[name], Transformer) and isinstance(self.tokenize, Words):
+                raise ValueError(
+                    f"models.{name}: a transformer has one matrix for both languages, so it needs tokenize.kind "
+                    f"sentencepiece, not words; change that, or leave {name} out of grid.models"
+                )
+        budgets = self.train.target_tokens_by_length
+        if budgets is not None and (missing := set(self.grid.max_train_words) - set(budgets)):
+            raise ValueError(f"train.target_tokens_by_length: nothing for {min(missing)} of grid.max_train_words")
+        return self
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The grid, spelled out: seeds outermost, then models, then lengths."""
+        return tuple(
+            Cell(experiment=self.name, model=model, max_train_words=words, seed=seed)
+            for seed in self.grid.seeds
+            for model in self.grid.models
+            for words in self.grid.max_train_words
+        )
+
+    def model(self, cell: Cell) -> ModelOrDictionary:
+        """The settings of a cell's model, scaled down if `train` says so."""
+        model = self.models[cell.model]
+        return model if isinstance(model, WordByWord) else model.scaled_down(self.train.scale_down)
+
+    def training(self, cell: Cell) -> Train:
+        """`train`, with what the cell's model has in its place."""
+        model = self.models[cell.model]
+        if isinstance(model, WordByWord):
+            return self.train
+        changes: dict[str, Any] = {}
+        if self.train.target_tokens_by_length is not None:
+            tokens = self.train.target_tokens_by_length[cell.max_train_words]
+            changes = {"target_tokens": tokens, "target_tokens_by_length": None}
+        if model.updates is not None:
+            changes = {"updates": model.updates, "target_tokens": None, "target_tokens_by_length": None}
+        for name in ("average_checkpoints", "label_smoothing"):
+            if getattr(model, name) is not None:
+                changes[name] = getattr(model, name)
+        return self.train.model_copy(update=changes)
+
+    def cell(self, name: str) -> Cell:
+        """The cell of that name, or a `LookbackError` that lists the cells."""
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        names = ", ".join(cell.name for cell in self.cells)
+        raise LookbackError(f"conf/{self.name}.yaml: no cell {name!r} in the grid; its cells are {names}")
