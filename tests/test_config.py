@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lookback import config
-from lookback.config import SentencePiece, Words, load_experiment, load_params
+from lookback.config import SentencePiece, Words, load_experiment, load_params, read_yaml
 from lookback.errors import LookbackError
 from tests import fake_results
 
@@ -33,6 +33,27 @@ def test_the_demo_with_several_seeds_differs_in_nothing_else() -> None:
     assert (one.grid.seeds, two.grid.seeds) == ((1,), (1, 2))
     as_one = two.model_copy(update={"name": one.name, "title": one.title, "grid": one.grid})
     assert as_one == one
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_key_that_a_stage_depends_on_is_there(path: Path) -> None:
+    """DVC refuses a file that lacks one, where the configuration would take its default."""
+    stages = read_yaml(ROOT / "dvc.yaml")["stages"]
+    named = {
+        key
+        for stage in stages.values()
+        for params in stage["do"].get("params", ())
+        for file, keys in params.items()
+        if file.startswith("conf/")
+        for key in keys
+        if "${" not in key
+    }
+    assert len(named) > 10
+    for key in named:
+        inner = read_yaml(path)
+        for part in key.split("."):
+            assert part in inner, key
+            inner = inner[part]
 
 
 PIECES = "  vocabulary_size: 2000\n  model_type: bpe\n  max_training_pairs: 1000000\n"
