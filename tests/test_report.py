@@ -16,6 +16,7 @@ from lookback.probes import Point
 from lookback.probes.table import write_points
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.claims import code
+from lookback.report.page import inline_svg
 from lookback.report.results import Results, Score, System, read
 from lookback.scoring import read_rows
 from tests import fake_results
@@ -949,6 +950,18 @@ def test_page_is_one_file_that_fetches_nothing(written):
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
     assert len(text.encode()) < 1_000_000
+
+
+def test_a_drawing_keeps_what_does_something():
+    svg = """<?xml?>
+<svg width="5" height="5" viewBox="0 0 5 5"><defs><clipPath id="clip"><path d="M 0 0
+L 1.25 3.000001
+z"/></clipPath></defs><g id="axes"><g id="empty"/><g clip-path="url(#clip)"><g id="inner"><path id="line" d="M 1 2
+L 3 4"/></g></g></g></svg>"""
+    assert inline_svg(svg.encode(), "p-", "words") == (
+        '<svg viewBox="0 0 5 5" role="img" aria-label="words"><defs><clipPath id="p-clip"><path d="M0 0L1.2 3.0z"/>'
+        '</clipPath></defs><g clip-path="url(#p-clip)"><path d="M1 2L3 4"/></g></svg>'
+    )
 
 
 def test_page_is_accessible(written):

@@ -183,13 +183,33 @@ def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*\n\s*", "\n", text)
     text = re.sub(r"; font-family: [^;\"]*", "", text)  # one for the whole page, in its style sheet
+    # Of the ids only those that something points to, and no groups that say nothing: a third of the page.
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r'\sid="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
+    text = _without_plain_groups(text)
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'href="#|url\(#', rf"\g<0>{prefix}", text)
-    # A hundredth of a point cannot be seen; six decimals can, in the size of the page.
-    text = re.sub(r'\sd="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), text)
+    # A tenth of a point cannot be seen; six decimals, and blanks between commands, can, in the size of the page.
+    text = re.sub(r'\s(?:d|transform)="[^"]*"', lambda match: re.sub(r"(\.\d)\d+", r"\1", match[0]), text)
+    text = re.sub(r'\sd="[^"]*"', lambda match: re.sub(r"\s*([MLQCz])\s*", r"\1", match[0]), text)
     head, rest = text.split(">", 1)
     head = re.sub(r'\s(width|height|version|xmlns)="[^"]*"', "", head)
     return Markup(f'{head} role="img" aria-label="{escape(alternative)}">{rest}')
+
+
+def _without_plain_groups(svg: str) -> str:
+    """Without the tags of groups that have no attribute, and so do nothing."""
+    kept: list[bool] = []
+
+    def tag(match: re.Match[str]) -> str:
+        if match[0].endswith("/>"):
+            return "" if match[0] == "<g/>" else match[0]
+        if match[0] == "</g>":
+            return match[0] if kept.pop() else ""
+        kept.append(match[0] != "<g>")
+        return match[0] if kept[-1] else ""
+
+    return re.sub(r"\n\n+", "\n", re.sub(r"<g\b[^>]*>|</g>", tag, svg))
 
 
 # --- templates --------------------------------------------------------------------------------------------------------
