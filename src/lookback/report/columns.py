@@ -42,15 +42,13 @@ COLUMNS = {
         2,
         note="Words of the translations over words of the references, as sacreBLEU counts them.",
     ),
-    "brevity_penalty": Column(
-        "Brevity penalty", "brevity penalty", "number", 2, 1.0, "A factor of BLEU; 1 is none."
-    ),
+    "brevity_penalty": Column("Brevity penalty", "brevity penalty", "number", 2, 1.0, "A factor of BLEU; 1 is none."),
     "reference_loss": Column(
         "Loss on the references",
         "loss on the references (nats/piece)",
         "number",
         3,
-        note="Nats per target piece, teacher forced: how well the model predicts the reference when it is led along it.",
+        note="Nats per target piece, teacher forced: how well the model predicts the reference when led along it.",
     ),
     "exact_match": _share("Equal to the reference"),
     "empty": _share("Empty translations"),

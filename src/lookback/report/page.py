@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from lookback import config
-from lookback.report import charts, claims, figures, probes, prose, sentences, tables
+from lookback.report import charts, claims, figures, interactive, probes, prose, sentences, tables
 from lookback.report.charts import Chart
 from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
@@ -57,6 +57,8 @@ def write(experiment: config.Experiment, results: Path, settings: config.Report)
         for section in probes.sections(found)
     ]
     context["alignments"] = [picture for picture, _ in pictures if picture.name.startswith("alignment")]
+    drawn = {picture.name: picture.chart for picture, _ in pictures if picture.chart}
+    context["data"] = interactive.data(found, drawn, context["examples"])
     markdown, html = render("report.md.j2", context), render("report.html.j2", context)
 
     folder = results / "figures"
@@ -88,6 +90,7 @@ def _context(results: Results) -> dict[str, Any]:
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "examples": sentences.examples(results),
+        "numbers": {system.name: number for number, system in enumerate(results.systems)},
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
         "provenance": tables.provenance(results),

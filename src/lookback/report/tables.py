@@ -10,6 +10,7 @@ from typing import Any
 
 from lookback.buckets import ALL_LENGTHS, Bucket
 from lookback.report.claims import decimal, integer, interval, share, signed
+from lookback.report.columns import COLUMNS, note
 from lookback.report.prose import speed_ratio
 from lookback.report.results import SPARSE, Results, Score, System, flatten
 from lookback.testsets import ALONE, KNOWN, joined_name
@@ -50,19 +51,22 @@ def _filled(tables: Iterable[Table]) -> list[Table]:
 
 def _known(results: Results) -> list[Table]:
     """The sentences without unknown words, in both kinds of BLEU."""
-
     about = (
         "Only those test sentences that have no unknown word in source and reference, translated with the unknown word "
         'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are not all sentences, so this '
         "table and that of all differ by more than the search."
     )
-    named = (
-        ("", "bleu", f"sacreBLEU {results.signatures['BLEU']}"),
-        (", BLEU as the papers score", "legacy_bleu", _legacy_note(results)),
-    )
+    named = (("", "bleu"), (", BLEU as the papers score", "legacy_bleu"))
     return [
-        _by_bucket(results, f"known-{metric}", f"Without unknown words{title}", cell(metric), f"{about} {note}", KNOWN)
-        for title, metric, note in named
+        _by_bucket(
+            results,
+            f"known-{column}",
+            f"Without unknown words{title}",
+            _cell(results, column, KNOWN),
+            f"{about} {note(results, column)}",
+            KNOWN,
+        )
+        for title, column in named
     ]
 
 
