@@ -11,8 +11,9 @@ import argparse
 from pathlib import Path
 
 from lookback import report
-from lookback.config import load_experiment, load_params
+from lookback.config import load_params
 from lookback.errors import LookbackError
+from lookback.report.every import read_every
 from lookback.tracking import log_report, tracking_uri
 from pipeline import stage
 
@@ -22,9 +23,17 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--experiment", metavar="NAME", help="an entry of conf/")
     which.add_argument("--all", action="store_true", help="every experiment of conf/ with a folder in reports/")
+    parser.add_argument(
+        "--every-sentence",
+        action="store_true",
+        help="with --experiment: also write reports/NAME/every-sentence.html, the page with all sentences of the test "
+        "set, from data/ and translations/; git ignores it",
+    )
     given = parser.parse_args()
+    if given.all and given.every_sentence:
+        parser.error("--every-sentence is for one report: give --experiment NAME")
     if not given.all:
-        write(given.experiment)
+        write(given.experiment, given.every_sentence)
         log_report(tracking_uri(stage.project_root()), given.experiment, stage.Layout(given.experiment).reports)
         return
     failed = []
@@ -38,10 +47,12 @@ def main() -> None:
         raise LookbackError("; ".join(failed))
 
 
-def write(name: str) -> None:
-    folder = stage.Layout(name).reports
-    report.write(load_experiment(name), folder, load_params().report)
-    print(f"wrote {folder / 'report.md'} and {folder / 'report.html'}", flush=True)
+def write(name: str, every_sentence: bool = False) -> None:
+    experiment, layout = stage.load(name)
+    every = read_every(experiment, layout.prepared, layout.translations("")) if every_sentence else None
+    report.write(experiment, layout.reports, load_params().report, every)
+    pages = ["report.md", "report.html", *(["every-sentence.html"] if every else [])]
+    print(f"wrote {', '.join(str(layout.reports / page) for page in pages)}", flush=True)
 
 
 if __name__ == "__main__":
