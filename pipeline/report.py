@@ -4,7 +4,8 @@ Reads:   conf/<experiment>.yaml: grid; params.yaml: report; reports/<experiment>
          every cell of the grid
 Writes:  reports/<experiment>/: report.md, report.html, by_length.csv, figures/
 Example: python -m pipeline.report --experiment demo
-         which also puts the report into MLflow; with --all, every experiment of conf/ that has a folder in reports/
+         which also puts the report into MLflow; with --all, every experiment of conf/ that has a folder in reports/,
+         and reports/index.html, which shows all of them at a glance
 """
 
 import argparse
@@ -13,8 +14,12 @@ from pathlib import Path
 from lookback import report
 from lookback.config import load_experiment, load_params
 from lookback.errors import LookbackError
+from lookback.report import index
+from lookback.report.results import read
 from lookback.tracking import log_report, tracking_uri
 from pipeline import stage
+
+REPORTS = Path("reports")
 
 
 def main() -> None:
@@ -27,13 +32,23 @@ def main() -> None:
         write(given.experiment)
         log_report(tracking_uri(stage.project_root()), given.experiment, stage.Layout(given.experiment).reports)
         return
-    failed = []
+    write_all()
+
+
+def write_all() -> None:
+    """Every report that can be written, and the index of them; then tells which could not be."""
+    found, others, failed = [], [], []
     for name in sorted(path.stem for path in Path("conf").glob("*.yaml")):
-        if stage.Layout(name).reports.exists():
-            try:
+        try:
+            others.append(load_experiment(name))
+            folder = stage.Layout(name).reports
+            if folder.exists():
                 write(name)
-            except LookbackError as error:
-                failed.append(str(error))
+                found.append(read(others.pop(), folder))
+        except LookbackError as error:
+            failed.append(str(error))
+    index.write(REPORTS, found, others, further(), load_params().report)
+    print(f"wrote {REPORTS / 'index.html'}", flush=True)
     if failed:
         raise LookbackError("; ".join(failed))
 
@@ -42,6 +57,21 @@ def write(name: str) -> None:
     folder = stage.Layout(name).reports
     report.write(load_experiment(name), folder, load_params().report)
     print(f"wrote {folder / 'report.md'} and {folder / 'report.html'}", flush=True)
+
+
+def further() -> list[index.Further]:
+    """The pages in reports/ that are of no experiment, where they are there."""
+    pages = []
+    lesson, picture = REPORTS / "mechanisms/index.html", REPORTS / "mechanisms/figures/simple-1.svg"
+    if lesson.exists() and picture.exists():
+        from lookback.mechanisms import HEADLINE, TITLE  # takes seconds: imports torch
+
+        seen = "How much each word of a sentence looks at each other, in percent; the page has the numbers."
+        pages.append(index.Further(TITLE, HEADLINE, "mechanisms/index.html", picture.read_bytes(), seen))
+    if (REPORTS / "parameters.md").exists():
+        text = "How many parameters the published models have as they are here, beside what their papers print."
+        pages.append(index.Further("Parameters of the papers' models", text, "parameters.md"))
+    return pages
 
 
 if __name__ == "__main__":
