@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from lookback import report
-from lookback.config import load_experiment, load_params
+from lookback.config import Report, explained, load_experiment, load_params
 from lookback.errors import LookbackError
 from lookback.report import index
 from lookback.report.results import read
@@ -20,10 +20,20 @@ from lookback.tracking import log_report, tracking_uri
 from pipeline import stage
 
 REPORTS = Path("reports")
+SETTINGS = f"""\
+settings, in params.yaml under `report` (the default in brackets):
+{explained(Report)}
+
+To change one for all experiments, edit params.yaml and run this again, or `make report`. For one run of one report,
+without editing: `dvc exp run --single-item report@demo -S 'params.yaml:report.dpi=300'`; lists are written as in
+-S 'params.yaml:report.formats=[svg,pdf]'.
+"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=SETTINGS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--experiment", metavar="NAME", help="an entry of conf/")
     which.add_argument("--all", action="store_true", help="every experiment of conf/ with a folder in reports/")
