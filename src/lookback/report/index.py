@@ -17,7 +17,6 @@ from lookback.report import charts, claims, figures, prose
 from lookback.report.page import inline_svg, render
 from lookback.report.results import Results
 
-
 INCHES = 3.7
 """Width of the pictures."""
 
