@@ -26,7 +26,7 @@ settings, in params.yaml under `report` (the default in brackets):
 {explained(Report)}
 
 To change one for all experiments, edit params.yaml and run this again, or `make report`. For one run of one report,
-without editing: `dvc exp run --single-item report@demo -S 'params.yaml:report.dpi=300'`; lists are written as in
+without editing: `dvc exp run --single-item report@demo -S 'params.yaml:report.dpi=600'`; lists are written as in
 -S 'params.yaml:report.formats=[svg,pdf]'.
 """
 

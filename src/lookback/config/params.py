@@ -25,8 +25,8 @@ class Report(Settings):
     style: str = "default"
     """A style of matplotlib. A name that it does not have is an error that lists those it has. `default` is its own
     with a lighter grid; others, as `ggplot` or `grayscale`, are taken as they are. The colours of models stay."""
-    dpi: Count = 150
-    """Dots in an inch of the png files: 300 for print. Nothing else changes with it."""
+    dpi: Count = 300
+    """Dots in an inch of the png files; journals ask for 300 or more. Nothing else changes with it."""
     width_inches: Annotated[float, Field(gt=1)] = 7.0
     """How wide figures are drawn. Text keeps its size, so a narrow figure has larger text in the same column; below 5
     the names of the lines go beneath the picture. The charts of report.html are as wide as its window."""
