@@ -13,10 +13,13 @@ from PIL import Image
 from lookback import config
 from lookback.buckets import Bucket
 from lookback.errors import LookbackError
-from lookback.report import figures
+from lookback.report import charts, figures
+from lookback.report.looks import looks
 from lookback.report.results import Results, read
 from tests import fake_results
 
+NARROW = 3.7
+"""Inches: a column of a paper."""
 ONE_MODEL = {"models": ["bahdanau"], "max_train_words": [60]}
 
 
@@ -29,7 +32,8 @@ def results(tmp_path_factory) -> Results:
 def draw(kind: str, results: Results, **settings):
     report = config.Report(**settings)
     with figures.styled(report):
-        figure = {"length": figures.length, "curves": figures.curves}[kind](results, report.width_inches)
+        chart = {"length": charts.length, "curves": charts.curves}[kind](results)
+        figure = figures.draw(chart, report.width_inches)
         return figures.save(figure, report.formats[0], report.dpi)
 
 
@@ -66,20 +70,20 @@ def test_unknown_style_is_named_with_the_key():
 
 
 def test_each_system_looks_different_in_colour_and_in_gray(results):
-    looks = figures.looks(results).values()
-    assert len({(look.color, str(look.dash)) for look in looks}) == len(results.systems)
-    assert len({(look.marker, str(look.dash), look.filled) for look in looks}) == len(results.systems)
+    drawn = looks(results.systems).values()
+    assert len({(look.color, str(look.dash)) for look in drawn}) == len(results.systems)
+    assert len({(look.marker, str(look.dash), look.filled) for look in drawn}) == len(results.systems)
 
 
 def test_every_system_is_named_in_wide_and_narrow_figures(results):
     with figures.styled(config.Report()):
-        for width in (7.0, figures.NARROW_INCHES):
-            svg = figures.save(figures.length(results, width), "svg", 100, text_as_paths=False).decode()
+        for width in (7.0, NARROW):
+            svg = figures.save(figures.draw(charts.length(results), width), "svg", 100, text_as_paths=False).decode()
             for system in results.systems:
                 assert svg.count(f">{system.name}<") == 1
 
 
-@pytest.mark.parametrize(("width", "dpi"), [(7.0, 150), (figures.NARROW_INCHES, 72)])
+@pytest.mark.parametrize(("width", "dpi"), [(7.0, 150), (NARROW, 72)])
 @pytest.mark.parametrize("lengths", [[30, 60], [40, 50], [20, 30, 50, 60, 80]])
 def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path):
     models = {name: {} for name in ("rnn_encoder_decoder", "bahdanau", "transformer", "word_by_word")}
@@ -87,7 +91,7 @@ def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path
     experiment = fake_results.experiment(grid=grid, models=models)
     results = read(experiment, fake_results.write_all(tmp_path, experiment))
     with figures.styled(config.Report()):
-        figure = figures.length(results, width)
+        figure = figures.draw(charts.length(results), width)
         figure.set_dpi(dpi)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -111,16 +115,16 @@ def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path
 )
 def test_training_length_is_marked_where_it_lies_on_the_axis(words, position):
     buckets = (*(Bucket(low, low + 9) for low in range(1, 60, 10)), Bucket(61, None))
-    assert figures._position(words, buckets) == pytest.approx(position)
+    assert charts.position(words, buckets) == pytest.approx(position)
 
 
 def test_training_length_is_marked_among_windows_by_their_middles():
     windows = (Bucket(1, 20), Bucket(11, 30), Bucket(21, 40))
-    assert [figures._position(words, windows) for words in (15, 30, 40, 41)] == pytest.approx([0.45, 1.95, 2, None])
+    assert [charts.position(words, windows) for words in (15, 30, 40, 41)] == pytest.approx([0.45, 1.95, 2, None])
 
 
 def test_training_length_beyond_every_sentence_has_no_mark():
-    assert figures._position(200, (Bucket(1, 10), Bucket(11, 20))) is None
+    assert charts.position(200, (Bucket(1, 10), Bucket(11, 20))) is None
 
 
 def test_labels_are_spread_and_keep_their_order():
@@ -150,7 +154,7 @@ def test_sparse_and_empty_results_are_drawn(changes, tmp_path):
 
 def test_a_column_without_intervals_is_drawn(results):
     with figures.styled(config.Report()):
-        figure = figures.length(results, 7.0, "reference_loss", "loss", None)
+        figure = figures.draw(charts.length(results, "reference_loss"), 7.0)
     assert figure.axes[0].get_ylim()[0] == 0
 
 
@@ -161,7 +165,8 @@ def test_memory_is_drawn_trained_and_untrained_with_the_bound_within_a_readable_
     )
     found = read(experiment, fake_results.write_all(tmp_path, experiment, points=points))
     with figures.styled(config.Report()):
-        axes = figures.probe(found, 7.0, "jacobian_norm", "steps", "norm", beside="jacobian_bound").axes[0]
+        measure = charts.Measure("jacobian_norm", "steps", "norm", beside="jacobian_bound")
+        axes = figures.draw(charts.probe(found, measure), 7.0).axes[0]
     drawn = [(line.get_linestyle(), np.asarray(line.get_ydata())) for line in axes.lines]
     lines = {dash: values for dash, values in drawn if len(values) == 41}
     assert set(lines) == {"-", "--", ":"}
@@ -169,7 +174,7 @@ def test_memory_is_drawn_trained_and_untrained_with_the_bound_within_a_readable_
     np.testing.assert_allclose(lines["--"], 0.04 ** np.arange(41), rtol=1e-4)
     np.testing.assert_allclose(lines[":"], 9.0 ** np.arange(41), rtol=1e-4)
     low, high = axes.get_ylim()
-    assert figures.LOWEST / 10 < low < high <= 10
+    assert charts.LOWEST / 10 < low < high <= 10
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["trained", "untrained", "bound"]
@@ -183,7 +188,8 @@ def test_any_measure_is_drawn(values, log, tmp_path):
     folder = fake_results.write_all(tmp_path, experiment, points=fake_results.curve("other", "all", values))
     fake_results.write_cell(folder, experiment.cells[0], points=[])
     with figures.styled(config.Report()):
-        figure = figures.probe(read(experiment, folder), 7.0, "other", "x", "y", log=log)
+        chart = charts.probe(read(experiment, folder), charts.Measure("other", "x", "y", log=log))
+        figure = figures.draw(chart, 7.0)
         assert figures.save(figure, "svg", 100)
     assert figure.axes[0].get_yscale() == ("log" if log and any(values) else "linear")
 

@@ -13,6 +13,8 @@ from sacrebleu.metrics.chrf import CHRF
 
 from lookback.comparison import read_comparisons
 from lookback.report import figures
+from lookback.report.looks import looks
+from lookback.report.results import System
 from lookback.score import main
 from lookback.scoring import overall, read_rows
 from tests.test_scoring import corpus
@@ -189,18 +191,19 @@ def test_the_figure_is_drawn_as_the_reports_are(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
-    by_length = figures.by_length
-    monkeypatch.setattr(figures, "by_length", lambda *a, **b: drawn.append((*a, b)) or by_length(*a, **b))
+    draw = figures.draw
+    monkeypatch.setattr(figures, "draw", lambda chart, width: drawn.append(chart) or draw(chart, width))
     names = ["--names", "one", "other", "--train-words", "20", "other=30"]
     main([*files, *names, "--resamples", "20", "--output", str(tmp_path / "new/out")])
-    ((lines, buckets, _, unit),) = drawn
-    assert [(line.name, line.max_train_words) for line in lines] == [("one", 20), ("other", 30)]
-    assert [str(bucket) for bucket in buckets] == ["1–10", "11–20", "21–30", "31–40", "41–50", "51–60"]
-    assert unit == {"unit": "source words"}
+    (chart,) = drawn
+    assert [line.system for line in chart.lines] == ["one", "other"]
+    assert [words for words, _ in chart.marks] == [20, 30]
+    assert [str(bucket) for bucket in chart.x.buckets] == ["1–10", "11–20", "21–30", "31–40", "41–50", "51–60"]
+    assert chart.x.label == "source words"
     written = {"by_length.csv", "comparisons.csv", "length.svg", "length.png"}
     assert {path.name for path in (tmp_path / "new/out").iterdir()} == written
     rows = read_rows(tmp_path / "new/out/by_length.csv")
-    drawn_scores = [score.value for score in lines[0].scores[:4]]
+    drawn_scores = [point.y for point in chart.lines[0].points[:4]]
     assert [row["bleu"] for row in rows[:4]] == pytest.approx(drawn_scores, abs=0.006)
     assert {(row["system"], row["max_train_words"]) for row in rows} == {("one", 20), ("other", 30)}
 
@@ -208,8 +211,8 @@ def test_the_figure_is_drawn_as_the_reports_are(
 def test_windows_and_many_systems_can_be_drawn(tmp_path: Path) -> None:
     options = given(tmp_path, SOURCES, REFERENCES, **{f"S{number}": A for number in range(10)})
     main([*options, "--window", "8", "2", "--train-words", "30", "S3=20", "--output", str(tmp_path / "out")])
-    looks = figures.looks_of([figures.System(f"S{number}", 30) for number in range(10)]).values()
-    assert len({(look.color, str(look.dash)) for look in looks}) == 10
+    styles = looks([System(f"S{number}", 30) for number in range(10)]).values()
+    assert len({(look.color, str(look.dash)) for look in styles}) == 10
     assert (tmp_path / "out/length.svg").stat().st_size > 10_000
 
 

@@ -22,8 +22,9 @@ from lookback.comparison import compare, write_comparisons
 from lookback.corpus.lines import LineReader
 from lookback.corpus.words import counter
 from lookback.errors import LookbackError
-from lookback.report import figures
+from lookback.report import charts, figures
 from lookback.report.claims import decimal, integer, interval, share, signed
+from lookback.report.looks import looks
 from lookback.report.results import SPARSE, Score, System
 from lookback.scoring import Row, characters, overall, rows_by_length, sentence_statistics, write_rows
 
@@ -292,21 +293,16 @@ def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluat
     report = config.Report()
     with figures.styled(report):
         known = {name: System(name, overall(rows)["max_train_words"] or 0) for name, rows in systems.items()}
-        looks = figures.looks_of(list(known.values()))
-        shown = {name: _shown(rows, settings) for name, rows in systems.items()}
+        styles = looks(list(known.values()))
         lines = [
-            figures.Line(
-                name=name,
-                look=looks[known[name]],
-                scores=[_score(row, "bleu") for row in rows],
-                max_train_words=known[name].max_train_words or None,
-            )
-            for name, rows in shown.items()
+            charts.of_scores(name, styles[known[name]], [_score(row, "bleu") for row in _shown(rows, settings)])
+            for name, rows in systems.items()
         ]
         rows = next(iter(systems.values()))
         unit = overall(rows)["bucket_by"].replace("_", " ")
         buckets = [_bucket(row) for row in _shown(rows, settings)]
-        figure = figures.by_length(lines, buckets, report.width_inches, unit=unit)
+        marked = {system: look for system, look in styles.items() if system.max_train_words and unit == "source words"}
+        figure = figures.draw(charts.by_length(lines, buckets, marked, unit=unit), report.width_inches)
         for kind in ("svg", "png"):
             (folder / f"length.{kind}").write_bytes(figures.save(figure, kind, report.dpi))
 

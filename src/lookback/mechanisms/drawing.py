@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lookback.report.figures import MARKERS, OKABE_ITO, SHADES, save
+from lookback.report.figures import SHADES, save
+from lookback.report.looks import MARKERS, OKABE_ITO
 
 FONT = 12
 """Pixels, as all lengths here; a letter is about 0.6 of it wide."""

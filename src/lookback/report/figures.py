@@ -1,19 +1,17 @@
-"""The figures of the report.
-
-A model has a colour (Okabe and Ito's, which the colour-blind can tell apart) and a marker; a longest training sentence
-has a dash, and filled markers for the longest of all. So every line can be told from every other in gray as well.
+"""The figures of the report: charts drawn with matplotlib, and alignments.
 
 Drawn with matplotlib's object interface: no window, no global state but the style, which is set and restored. The same
 results give the same bytes: ids are salted with a constant, and no date or program version is written.
 """
 
+import csv
 import io
-import itertools
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
@@ -27,27 +25,17 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from lookback import config
-from lookback.buckets import Bucket
 from lookback.errors import LookbackError
-from lookback.probes import Point
-from lookback.report.results import SPARSE, Results, Score, System
-
-OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES: tuple[Any, ...] = ("-", (0, (4, 1.8)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
-FIRST = ("rnn_encoder_decoder", "bahdanau", "transformer")
+from lookback.report.charts import LOWEST, Chart, Line, position
+from lookback.report.looks import Look
+from lookback.report.results import SPARSE
 
 FORMATS = ("svg", "png", "pdf")
-NARROW_INCHES = 3.7
-"""Width of the second drawing that the HTML page shows on a phone."""
 SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
 
 MOST_NAMED = 11
 """Buckets that have their name and count under a picture; of more, as many windows make, every second or third."""
-
-LOWEST = 1e-12
-"""A logarithmic axis goes no further down."""
 
 PLAIN: Any = {
     "font.size": 9.0,
@@ -67,50 +55,6 @@ FIXED: Any = {
     "axes.formatter.useoffset": False,
     "pdf.compression": 6,
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one line is drawn."""
-
-    color: str
-    marker: str
-    dash: Any
-    filled: bool
-
-    @property
-    def line(self) -> dict[str, Any]:
-        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, **self.face}
-
-    @property
-    def face(self) -> dict[str, Any]:
-        background = matplotlib.rcParams["axes.facecolor"]
-        return {"markerfacecolor": self.color if self.filled else background, "markeredgecolor": self.color}
-
-
-def looks(results: Results) -> dict[System, Look]:
-    """A look for each system of an experiment."""
-    return looks_of(results.systems)
-
-
-def looks_of(systems: Sequence[System]) -> dict[System, Look]:
-    """A look for each system; the three architectures of the project have the same colours in every experiment."""
-    models = list(dict.fromkeys(system.model for system in systems))
-    others = [model for model in models if model not in FIRST]
-    places = {model: FIRST.index(model) if model in FIRST else 3 + others.index(model) for model in models}
-    if not any(model in FIRST for model in models):
-        places = {model: index for index, model in enumerate(models)}
-    lengths = sorted({system.max_train_words for system in systems}, reverse=True)
-    # Where there are more models than colours, those that share one differ in their dash.
-    return {
-        system: Look(
-            color=OKABE_ITO[places[system.model] % len(OKABE_ITO)],
-            marker=MARKERS[places[system.model] % len(MARKERS)],
-            dash=DASHES[(lengths.index(system.max_train_words) + places[system.model] // len(MARKERS)) % len(DASHES)],
-            filled=system.max_train_words == lengths[0],
-        )
-        for system in systems
-    }
 
 
 @contextmanager
@@ -150,92 +94,43 @@ def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> byt
     return buffer.getvalue()
 
 
-# --- quality against length -------------------------------------------------------------------------------------------
+# --- charts ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Line:
-    """One system in a picture of quality against length."""
-
-    name: str
-    look: Look
-    scores: Sequence[Score]
-    """One a bucket."""
-    max_train_words: int | None
-    """Where its training length is to be marked; nowhere, if it is not known or the buckets are not of words."""
-
-
-def length(
-    results: Results, width: float, column: str = "bleu", label: str = "BLEU", top: float | None = 100
-) -> Figure:
-    """A column of `by_length.csv` against source length, a line a system, with its intervals where it has them.
+def draw(chart: Chart, width: float) -> Figure:
+    """A chart: a line a system and series, with its intervals where it has them.
 
     Args:
-        results: the experiment.
+        chart: of one line at least; on an axis of buckets intervals are bars, on any other bands.
         width: inches; below 5 the labels of the lines go beneath the axes.
-        column: `bleu`, `chrf`, or one without intervals, such as `reference_loss`.
-        label: what the vertical axis says.
-        top: the largest value that the column can have, if it has one.
-    """
-    styles, buckets = looks(results), results.buckets
-    lines = [
-        Line(
-            name=system.name,
-            look=styles[system],
-            scores=[results.score(system, bucket, column) for bucket in buckets],
-            max_train_words=system.max_train_words,
-        )
-        for system in results.systems
-    ]
-    return by_length(lines, buckets, width, label, top)
-
-
-def by_length(
-    lines: Sequence[Line],
-    buckets: Sequence[Bucket],
-    width: float,
-    label: str = "BLEU",
-    top: float | None = 100,
-    unit: str = "source words",
-) -> Figure:
-    """Scores against length, a line a system: `length` for whatever has scores in buckets.
-
-    Args:
-        lines: at least one.
-        buckets: from short to long; windows, which overlap, or buckets that do not.
-        width, label, top: as of `length`.
-        unit: what the lengths are counted in.
     """
     figure, axes = _canvas(width)
     ends: list[tuple[str, Look, float, float]] = []
-    highest = 0.0
-    for line, offset in zip(lines, _offsets(len(lines)), strict=True):
-        look = line.look
-        x = np.arange(len(buckets)) + offset
-        y = np.array([score.value for score in line.scores])
-        axes.plot(x, y, **look.line, zorder=3)
-        seeds = np.array([score.seeds for score in line.scores]).T
-        low, high = (np.array([getattr(score, side) for score in line.scores]) for side in ("low", "high"))
-        known = ~np.isnan(y) & ~np.isnan(low) & ~np.isnan(high)
-        if known.any():
-            bars = [(y - low)[known].clip(min=0), (high - y)[known].clip(min=0)]
-            style = {"ecolor": look.color, "elinewidth": 1, "capsize": 2, "zorder": 2}
-            axes.errorbar(x[known], y[known], yerr=bars, fmt="none", **style)
-        if len(seeds) > 1:
-            for values in seeds:
-                axes.plot(x, values, linestyle="none", marker=".", color=look.color, zorder=2)
-        highest = max([highest, *y[~np.isnan(y)], *high[~np.isnan(high)]])
-        if not np.isnan(y).all():
-            last = int(np.flatnonzero(~np.isnan(y))[-1])
-            ends.append((line.name, look, float(x[last]), float(y[last])))
-    axes.set_ylim(0, _ceiling(highest, top))
-    axes.set_xlim(-0.5, len(buckets) - 0.5)
-    named = range(0, len(buckets), math.ceil(len(buckets) / MOST_NAMED))
-    axes.set_xticks(named, [f"{buckets[i]}\n{_n(lines[0].scores[i].n)}" for i in named])
-    axes.grid(visible=False, axis="x")
-    axes.set_xlabel(f"{unit} (bounds included)")
-    axes.set_ylabel(label)
-    _mark_training_lengths(axes, lines, buckets)
+    heights: list[float] = []
+    series = chart.series
+    for line, offset in zip(chart.lines, _offsets(len(chart.lines)), strict=True):
+        x, y, low, high = _columns(line)
+        if chart.x.buckets:
+            x = x + offset
+            _bars(axes, line, x, y, low, high)
+        else:
+            axes.fill_between(x, low, high, color=line.look.color, alpha=0.18, linewidth=0, zorder=2)
+        _line(axes, line, x, y, chart)
+        if not (line.thin and line.seed is None):  # a bound may be anywhere
+            heights += [value for value in (*y, *high) if not math.isnan(value)]
+        visible = np.flatnonzero(y > (LOWEST if chart.y.log else -math.inf))
+        if len(visible) and not line.thin and line.series == next(iter(series), line.series):
+            ends.append((line.system, line.look, float(x[visible[-1]]), float(y[visible[-1]])))
+    _scale_y(axes, chart, heights)
+    _scale_x(axes, chart)
+    if series:
+        handles = [
+            Line2D([], [], color="0.3", linestyle=line.look.dash, linewidth=1.0 if line.thin else 1.5)
+            for line in series.values()
+        ]
+        place = "lower left" if chart.y.log else "best"
+        axes.legend(handles, list(series), loc=place, fontsize="small", frameon=False)
+    _mark_training_lengths(axes, chart)
     _label_lines(figure, axes, ends)
     return figure
 
@@ -243,6 +138,68 @@ def by_length(
 def _canvas(width: float, ratio: float = 0.58) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, width * (ratio if width >= 5 else 0.9)), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def _columns(line: Line) -> Iterator[np.ndarray]:
+    """x, y, low and high of a line, an array each."""
+    for key in ("x", "y", "low", "high"):
+        yield np.array([getattr(point, key) for point in line.points], dtype=float)
+
+
+def _line(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, chart: Chart) -> None:
+    look = line.look
+    if line.thin and line.seed is None:
+        axes.plot(x, y, color=look.color, linestyle=look.dash, linewidth=1.0, zorder=1)
+    elif line.lowest:
+        axes.plot(x, y, color=look.color, linestyle=look.dash, linewidth=0.8 if line.thin else 1.4, zorder=3)
+        best = int(np.nanargmin(y))
+        axes.plot(x[best], y[best], linestyle="none", marker=look.marker, **look.face, zorder=4)
+    elif chart.x.buckets:
+        axes.plot(x, y, **look.line, zorder=3)
+    else:
+        style = look.line | {"linewidth": 0.8 if line.thin else 1.5, "markersize": 4}
+        axes.plot(x, y, **style, markevery=max(1, len(x) // 8), zorder=3)
+
+
+def _bars(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    known = ~np.isnan(y) & ~np.isnan(low) & ~np.isnan(high)
+    if known.any():
+        bars = [(y - low)[known].clip(min=0), (high - y)[known].clip(min=0)]
+        style = {"ecolor": line.look.color, "elinewidth": 1, "capsize": 2, "zorder": 2}
+        axes.errorbar(x[known], y[known], yerr=bars, fmt="none", **style)
+    for place, point in zip(x, line.points, strict=True):
+        if point.seeds:
+            values = {"linestyle": "none", "marker": ".", "color": line.look.color, "zorder": 2}
+            axes.plot([place] * len(point.seeds), point.seeds, **values)
+
+
+def _scale_y(axes: Axes, chart: Chart, heights: list[float]) -> None:
+    shown = [value for value in heights if value > (LOWEST if chart.y.log else 0)] or [1.0]
+    axes.set_ylabel(f"{chart.y.label}, log" if chart.y.log else chart.y.label)
+    if not chart.y.log:
+        axes.set_ylim(0, _ceiling(max(shown), chart.y.top))
+        return
+    axes.set_yscale("log")
+    if max(shown) / min(shown) < 1000:  # too few powers of ten to read a value by
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axes.set_ylim(min(shown) / 2, max(shown) * 3)
+
+
+def _scale_x(axes: Axes, chart: Chart) -> None:
+    buckets = chart.x.buckets
+    if not buckets:
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.set_xlabel(chart.x.label)
+        return
+    named = range(0, len(buckets), math.ceil(len(buckets) / MOST_NAMED))
+    axes.set_xticks(named, [f"{buckets[i]}\n{_n(chart.counts[i])}" for i in named])
+    axes.set_xlim(-0.5, len(buckets) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(f"{chart.x.label} (bounds included)")
 
 
 def _n(count: int) -> str:
@@ -264,28 +221,12 @@ def _ceiling(highest: float, limit: float | None) -> float:
     return ceiling if limit is None or ceiling < limit else limit * 1.02
 
 
-def _position(words: int, buckets: Sequence[Bucket]) -> float | None:
-    """Where a length lies on an axis of buckets; in an open bucket, its middle. Of windows, by their middles."""
-    bounds = [(bucket.low or 0, math.inf if bucket.high is None else bucket.high) for bucket in buckets]
-    if any(before[1] >= after[0] for before, after in itertools.pairwise(bounds)):
-        middles = [(low + high) / 2 for low, high in bounds]
-        return float(np.interp(words, middles, range(len(buckets)))) if words <= bounds[-1][1] else None
-    for index, bucket in enumerate(buckets):
-        if bucket.low is None or words < bucket.low:
-            continue
-        if bucket.high is None:
-            return float(index)
-        if words <= bucket.high:
-            return index - 0.5 + (words - bucket.low + 1) / (bucket.high - bucket.low + 1)
-    return None
-
-
-def _mark_training_lengths(axes: Axes, lines: Sequence[Line], buckets: Sequence[Bucket]) -> None:
-    dashes = {line.max_train_words: line.look.dash for line in reversed(lines) if line.max_train_words is not None}
-    places = {words: x for words in sorted(dashes) if (x := _position(words, buckets)) is not None}
+def _mark_training_lengths(axes: Axes, chart: Chart) -> None:
+    dashes, buckets = dict(chart.marks), chart.x.buckets
+    places = {words: x for words in dashes if (x := position(words, buckets)) is not None}
     # A length beyond every sentence of the test set has no place.
     roomy = axes.figure.get_figure(root=True).get_size_inches()[0] >= 5
-    near = any(after - before < len(buckets) / 4 for before, after in itertools.pairwise(places.values()))
+    near = any(after - before < len(buckets) / 4 for before, after in pairwise(places.values()))
     for index, (words, x) in enumerate(places.items()):
         axes.axvline(x, color="0.45", linewidth=1.1, linestyle=dashes[words], zorder=1)
         right = x > len(buckets) - 1.2
@@ -300,124 +241,6 @@ def _mark_training_lengths(axes: Axes, lines: Sequence[Line], buckets: Sequence[
             fontsize="small",
             annotation_clip=False,
         )
-
-
-# --- training curves --------------------------------------------------------------------------------------------------
-
-
-def curves(results: Results, width: float) -> Figure:
-    """Validation loss against target tokens, a line a cell; a marker at its lowest point, the weights that are used."""
-    figure, axes = _canvas(width)
-    styles = looks(results)
-    ends: list[tuple[str, Look, float, float]] = []
-    everything: list[float] = []
-    most = max((point.target_tokens for cell in results.cells for point in cell.curves), default=0.0)
-    unit, word = (1e6, "million") if most >= 2e6 else (1e3, "thousand")
-    for system in results.systems:
-        look, last = styles[system], None
-        for result in results.of(system):
-            points = [p for p in result.curves if not math.isnan(p.valid_loss)]
-            if not points:
-                continue
-            x, y = [p.target_tokens / unit for p in points], [p.valid_loss for p in points]
-            everything += y
-            axes.plot(x, y, color=look.color, linestyle=look.dash, linewidth=1.4 if last is None else 0.8, zorder=3)
-            best = int(np.argmin(y))
-            axes.plot(x[best], y[best], linestyle="none", marker=look.marker, **look.face, zorder=4)
-            last = last or (system.name, look, x[-1], y[-1])
-        if last:
-            ends.append(last)
-    label, scale = "validation loss (nats/piece{})", ""
-    if everything and max(everything) / max(min(everything), 1e-9) > 10:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        scale = ", log"
-    elif everything:
-        axes.set_ylim(0, _ceiling(max(everything), None))
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel(f"target tokens seen ({word})")
-    axes.set_ylabel(label.format(scale))
-    _label_lines(figure, axes, ends)
-    return figure
-
-
-# --- what was measured on models --------------------------------------------------------------------------------------
-
-
-def probe(
-    results: Results,
-    width: float,
-    measure: str,
-    x_label: str,
-    label: str,
-    log: bool = True,
-    beside: str = "",
-    series: tuple[str, ...] = (),
-    x_by: str = "",
-    top: float | None = None,
-) -> Figure:
-    """A measure of `probe.csv` against its x: a line a cell and series, with its interval.
-
-    Args:
-        results: the experiment; some cell has such points.
-        width: inches.
-        measure: in the column `measure`; each of its series has a dash, in the order in which they come.
-        x_label, label: what the axes say.
-        log: whether the vertical axis is logarithmic.
-        beside: a second measure of the first series, drawn thin and dotted where there is one.
-        series: the lines to draw, if not all.
-        x_by: which x, of a measure that has several.
-        top: the largest value that the measure can have, if it has one.
-    """
-    figure, axes = _canvas(width)
-    styles = looks(results)
-    names = list(series) or list(
-        dict.fromkeys(p["series"] for cell in results.cells for p in cell.points if p["measure"] == measure)
-    )
-    everything = [point for cell in results.cells for name in names for point in cell.curve(measure, name, x_by)]
-    dashes = dict(zip(names, itertools.cycle(DASHES), strict=False))
-    shown = [point["value"] for point in everything if point["value"] > (LOWEST if log else 0)]
-    log, shown = log and bool(shown), shown or [1.0]
-    ends: list[tuple[str, Look, float, float]] = []
-    for system in results.systems:
-        look = replace(styles[system], dash="-")  # here dashes tell the series apart
-        for number, cell in enumerate(results.of(system)):
-            for name, dash in dashes.items():
-                x, y, low, high = _columns(cell.curve(measure, name, x_by))
-                style = look.line | {"linestyle": dash, "linewidth": 0.8 if number else 1.5, "markersize": 4}
-                axes.plot(x, y, **style, markevery=max(1, len(x) // 8), zorder=3)
-                axes.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0, zorder=2)
-                visible = np.flatnonzero(y >= min(shown) * log)
-                if number == 0 and name == names[0] and len(visible):
-                    ends.append((system.name, look, float(x[visible[-1]]), float(y[visible[-1]])))
-            x, y, *_ = _columns(cell.curve(beside, names[0]))
-            axes.plot(x, y, color=look.color, linestyle=":", linewidth=1.0, zorder=1)
-    if log:
-        axes.set_yscale("log")
-        axes.set_ylim(min(shown) / 2, max(shown) * 3)
-    else:
-        highs = (point["high"] for point in everything if not math.isnan(point["high"]))
-        axes.set_ylim(0, _ceiling(max([*shown, *highs]), top))
-    axes.set_xlim(left=0)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(f"{label} (log)" if log else label)
-    handles = [Line2D([], [], color="0.3", linestyle=dash) for dash in dashes.values()]
-    if any(cell.curve(beside, names[0]) for cell in results.cells):
-        handles.append(Line2D([], [], color="0.3", linestyle=":", linewidth=1.0))
-        names = [*names, "bound"]
-    if len(names) > 1:
-        axes.legend(handles, names, loc="lower left" if log else "best", fontsize="small", frameon=False)
-    _label_lines(figure, axes, ends)
-    return figure
-
-
-def _columns(points: list[Point]) -> Iterator[np.ndarray]:
-    """x, value, low and high of a curve, an array each."""
-    for key in ("x", "value", "low", "high"):
-        yield np.array([point[key] for point in points], dtype=float)
 
 
 # --- labels -----------------------------------------------------------------------------------------------------------
@@ -524,6 +347,18 @@ def alignments(items: list[Alignment], width: float) -> Figure:
             spine.set_visible(True)
         axes.set_xlabel(item.system)
     return figure
+
+
+def table(items: list[Alignment]) -> str:
+    """The weights as CSV, a row a pair of pieces, but for those of no weight; places count from 1."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["system", "target_place", "target_piece", "source_place", "source_piece", "weight"])
+    for item in items:
+        for row, column in zip(*np.nonzero(item.weights), strict=True):
+            pieces = (row + 1, item.target[row], column + 1, item.source[column])
+            writer.writerow([item.system, *pieces, f"{item.weights[row, column]:g}"])
+    return buffer.getvalue()
 
 
 def _grid(axes: Axes, rows: int, columns: int) -> None:

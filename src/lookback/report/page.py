@@ -4,19 +4,17 @@ Nothing is trained, translated or scored here. The same inputs give the same byt
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
 from lookback import config
-from lookback.report import claims, figures, probes, prose, sentences, tables
+from lookback.report import charts, claims, figures, probes, prose, sentences, tables
+from lookback.report.charts import Chart
 from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
 
@@ -31,10 +29,11 @@ class Picture:
     caption: str
     alternative: str
     """What it shows, in words with all its numbers, for those who do not see it."""
-    wide: Markup
-    narrow: Markup
+    svg: Markup
     files: dict[str, str]
-    """Format to path, relative to the report."""
+    """Format to path, relative to the report; `csv` has the numbers."""
+    chart: Chart | None
+    """What is drawn, if it is a chart and no alignment."""
 
 
 def write(experiment: config.Experiment, results: Path, settings: config.Report) -> None:
@@ -63,7 +62,7 @@ def write(experiment: config.Experiment, results: Path, settings: config.Report)
     folder = results / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():  # figures of sentences or formats that are no longer drawn
-        if old.name not in written and old.suffix.removeprefix(".") in figures.FORMATS:
+        if old.name not in written and old.suffix.removeprefix(".") in (*figures.FORMATS, "csv"):
             old.unlink()
     for name, data in written.items():
         (folder / name).write_bytes(data)
@@ -114,19 +113,19 @@ def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, 
     sparse = any(0 < results.n(bucket) < SPARSE for bucket in results.buckets)
     marks = f" †: fewer than {SPARSE} sentences." if sparse else ""
     percent = f"{100 * results.experiment.evaluate.confidence:g} %"
-    drawn: list[tuple[str, str, str, Callable[[float], Figure]]] = [
+    drawn: list[tuple[str, str, str, Chart | list[figures.Alignment]]] = [
         (
             "length",
             f"BLEU against source length. Bars: {percent} bootstrap intervals.{seeds} Vertical lines: the longest "
             f"sentence that a system was trained on.{marks}",
             prose.alternative(results, "bleu", "BLEU"),
-            lambda width: figures.length(results, width),
+            charts.length(results),
         ),
         (
             "curves",
             f"Validation loss during training. The marker is the lowest point: the weights that were used.{thin}",
             prose.alternative_of_curves(results),
-            lambda width: figures.curves(results, width),
+            charts.curves(results),
         ),
     ]
     if any(row["reference_loss"] is not None for cell in results.cells for row in cell.by_bucket.values()):
@@ -136,15 +135,13 @@ def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, 
                 "Loss on the references against source length (nats per target piece): what the model knows, without "
                 f"the search.{seeds}",
                 prose.alternative(results, "reference_loss", "Loss on the references", 2),
-                lambda width: figures.length(results, width, "reference_loss", "loss (nats/piece)", None),
+                charts.length(results, "reference_loss"),
             )
         )
     for section in probes.sections(results):
-        for name, chart in section.charts.items():
-            draw = partial(chart.draw, results)
-            drawn.append(
-                (name, f"{chart.caption} Bands: {percent} bootstrap intervals.", chart.alternative(results), draw)
-            )
+        for name, it in section.charts.items():
+            caption = f"{it.caption} Bands: {percent} bootstrap intervals."
+            drawn.append((name, caption, it.alternative(results), charts.probe(results, it.measure)))
     for number, sentence in enumerate(sentences.aligned(results), start=1):
         drawn.append(
             (
@@ -152,26 +149,28 @@ def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, 
                 f"Where the decoder looks ({sentence.label}, {sentence.words} words): a row for each target piece, "
                 "darker for more weight. Of a Transformer: the cross-attention of its last layer, averaged over heads.",
                 f"Alignments of {claims.listed([item.system for item in sentence.items])} for: {sentence.source}",
-                partial(figures.alignments, list(sentence.items)),
+                list(sentence.items),
             )
         )
     return [_picture(*item, settings) for item in drawn]
 
 
 def _picture(
-    name: str, caption: str, alternative: str, draw: Callable[[float], Figure], settings: config.Report
+    name: str, caption: str, alternative: str, of: Chart | list[figures.Alignment], settings: config.Report
 ) -> tuple[Picture, dict[str, bytes]]:
-    figure = draw(settings.width_inches)
+    is_chart = isinstance(of, Chart)
+    draw = figures.draw if is_chart else figures.alignments
+    figure = draw(of, settings.width_inches)  # pyright: ignore[reportArgumentType]
     files = {f"{name}.{kind}": figures.save(figure, kind, settings.dpi) for kind in settings.formats}
-    wide = figures.save(figure, "svg", settings.dpi, text_as_paths=False)
-    narrow = figures.save(draw(figures.NARROW_INCHES), "svg", settings.dpi, text_as_paths=False)
+    files[f"{name}.csv"] = (charts.table(of) if is_chart else figures.table(of)).encode()
+    svg = figures.save(figure, "svg", settings.dpi, text_as_paths=False)
     picture = Picture(
         name=name,
         caption=caption,
         alternative=alternative,
-        wide=inline_svg(wide, f"{name}-w-", alternative),
-        narrow=inline_svg(narrow, f"{name}-n-", alternative),
+        svg=inline_svg(svg, f"{name}-", alternative),
         files={file.rsplit(".", 1)[-1]: f"figures/{file}" for file in files},
+        chart=of if is_chart else None,
     )
     return picture, files
 

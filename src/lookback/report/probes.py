@@ -1,17 +1,15 @@
 """What was measured on the models themselves: from `probe.csv` and `speed.csv` to figures and sentences.
 
 A section has charts, one a measure, and sentences written from the points; it is shown where a cell has such points.
-For a further measure, add a `Chart`, and sentences where it says something.
+For a further measure, add a `Picture`, and sentences where it says something.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
 from lookback.probes import Point
-from lookback.report import figures
+from lookback.report.charts import Measure
 from lookback.report.claims import code, integer, listed
 from lookback.report.results import CellResult, Results
 
@@ -20,46 +18,31 @@ LITTLE = 0.01
 
 
 @dataclass(frozen=True)
-class Chart:
-    """How one measure is drawn."""
+class Picture:
+    """A chart of one measure, and what stands beneath it."""
 
-    measure: str
-    x_label: str
-    label: str
+    measure: Measure
     caption: str
-    log: bool = True
-    beside: str = ""
-    """A measure to draw beside it."""
-    series: tuple[str, ...] = ()
-    """The lines to draw, if not all."""
-    x_by: str = ""
-    """Which x, of a measure that has several."""
-    top: float | None = None
-    """The largest value that the measure can have, if it has one."""
-
-    def draw(self, results: Results, width: float) -> Figure:
-        about = (self.measure, self.x_label, self.label, self.log, self.beside, self.series, self.x_by, self.top)
-        return figures.probe(results, width, *about)
 
     def alternative(self, results: Results) -> str:
         """The figure in words: some points of each line."""
-        lines = []
+        lines, measure = [], self.measure
         for cell in results.cells:
-            for series in self.series or dict.fromkeys(point["series"] for point in cell.points):
-                points = cell.curve(self.measure, series, self.x_by)
+            for series in measure.series or dict.fromkeys(point["series"] for point in cell.points):
+                points = cell.curve(measure.name, series, measure.x_by)
                 told = [f"{number(p['value'])} at {p['x']:g}" for p in points[:: max(1, len(points) // 8)]]
                 if told:
                     # Times are of a model, whatever its cell, and have one line each: no name of a series.
                     name = f"{cell.cell.name}, {series}" if series else cell.cell.model
                     lines.append(f"{name}: {', '.join(told)}.")
-        return f"{self.label} by {self.x_label}. {' '.join(lines)}"
+        return f"{measure.label} by {measure.x_label}. {' '.join(lines)}"
 
 
 @dataclass(frozen=True)
 class Section:
     name: str
     title: str
-    charts: dict[str, Chart]
+    charts: dict[str, Picture]
     """By the names of their figures."""
     texts: tuple[str, ...]
     file: str
@@ -79,7 +62,7 @@ def sections(results: Results) -> list[Section]:
         drawn = {
             key: chart
             for key, chart in charts.items()
-            if any(chart.measure == measure and chart.x_by in ("", x_by) for measure, x_by in measured)
+            if any(chart.measure.name == measure and chart.measure.x_by in ("", x_by) for measure, x_by in measured)
         }
         if drawn:
             file = "speed.csv" if name == "cost" else "cells/<cell>/probe.csv"
@@ -115,14 +98,16 @@ def interval(point: Point) -> str:
 
 # --- recurrent encoders -----------------------------------------------------------------------------------------------
 
-NORM = Chart(
-    measure="jacobian_norm",
-    x_label="steps back, k",
-    label="norm of the Jacobian",
-    caption="What a state remembers: the 2-norm of the Jacobian of the encoder's last state by the state k steps "
+NORM = Picture(
+    Measure(
+        name="jacobian_norm",
+        x_label="steps back, k",
+        label="norm of the Jacobian",
+        beside="jacobian_bound",
+    ),
+    "What a state remembers: the 2-norm of the Jacobian of the encoder's last state by the state k steps "
     "before, made of exact steps along test sentences (geometric mean). Dashed: the same models before training. "
     "Dotted, of RNNs without gates: the bound of the trained model.",
-    beside="jacobian_bound",
 )
 
 
@@ -213,17 +198,19 @@ def commuting(cell: CellResult) -> str:
 # --- the encoder's vectors --------------------------------------------------------------------------------------------
 
 FIRST, LATE = "1st", "2nd to last"
-READABLE = Chart(
-    measure="readable_words",
-    x_label="source words",
-    label="pieces read right",
-    caption="What can be read from the encoder's vectors: the share of test sentences whose first piece, and whose "
+READABLE = Picture(
+    Measure(
+        name="readable_words",
+        x_label="source words",
+        label="pieces read right",
+        log=False,
+        series=(FIRST, LATE),
+        x_by="source words",
+        top=1.0,
+    ),
+    "What can be read from the encoder's vectors: the share of test sentences whose first piece, and whose "
     "last but one (dashed), a linear classifier names from them. The RNN encoder-decoder is asked for both from its "
     "one vector, the other models from the annotation at that very place.",
-    log=False,
-    series=(FIRST, LATE),
-    x_by="source words",
-    top=1.0,
 )
 
 
@@ -252,34 +239,40 @@ def reading(results: Results) -> list[str]:
 
 # --- where a decoder looks --------------------------------------------------------------------------------------------
 
-GRADIENT = Chart(
-    measure="gradient_by_distance",
-    x_label="source pieces from the end",
-    label="share of the gradient",
-    caption="Which source pieces a target word depends on: the norm of the gradient of its score by each source "
+GRADIENT = Picture(
+    Measure(
+        name="gradient_by_distance",
+        x_label="source pieces from the end",
+        label="share of the gradient",
+        series=("first word", "last word"),
+        x_by="pieces from the end",
+    ),
+    "Which source pieces a target word depends on: the norm of the gradient of its score by each source "
     "piece's embedding, as a share of the sentence's, against the piece's distance from the end of the source, for the "
     "first and (dashed) the last target word of the references. Small distances come from all sentences, large ones "
     "from long sentences alone.",
-    series=("first word", "last word"),
-    x_by="pieces from the end",
 )
-ENTROPY = Chart(
-    measure="alignment_entropy",
-    x_label="source words",
-    label="entropy (nats)",
-    caption="How widely a decoder looks: the entropy of its weights over the source pieces, on the references.",
-    log=False,
-    series=("nats",),
+ENTROPY = Picture(
+    Measure(
+        name="alignment_entropy",
+        x_label="source words",
+        label="entropy (nats)",
+        log=False,
+        series=("nats",),
+    ),
+    "How widely a decoder looks: the entropy of its weights over the source pieces, on the references.",
 )
-AER = Chart(
-    measure="alignment_error_rate",
-    x_label="source words",
-    label="alignment error rate",
-    caption="Whether it looks where the grammar says: the alignment error rate (Och and Ney 2003) of the source word "
+AER = Picture(
+    Measure(
+        name="alignment_error_rate",
+        x_label="source words",
+        label="alignment error rate",
+        log=False,
+        series=("alignment", "diagonal"),
+        top=1.0,
+    ),
+    "Whether it looks where the grammar says: the alignment error rate (Och and Ney 2003) of the source word "
     "with most weight for each target word, against the grammar's own word alignment. Dashed: the diagonal.",
-    log=False,
-    series=("alignment", "diagonal"),
-    top=1.0,
 )
 
 
@@ -315,22 +308,26 @@ def looking(results: Results) -> list[str]:
 
 # --- the cost of a step -----------------------------------------------------------------------------------------------
 
-TRAINING_STEP = Chart(
-    measure="training_step",
-    x_label="source pieces",
-    label="time (1: first model, shortest)",
-    caption="What a training step costs: time of encoder, decoder, loss and gradients for a batch whose sources grow "
+TRAINING_STEP = Picture(
+    Measure(
+        name="training_step",
+        x_label="source pieces",
+        label="time (1: first model, shortest)",
+        log=False,
+    ),
+    "What a training step costs: time of encoder, decoder, loss and gradients for a batch whose sources grow "
     "and whose targets do not, relative to the first model at the shortest source. Medians over interleaved rounds on "
     "one machine.",
-    log=False,
 )
-SEARCH_STEP = Chart(
-    measure="search_step",
-    x_label="source pieces",
-    label="time (1: first model, shortest)",
-    caption="What a further target piece costs in beam search, the source having been read, relative to the first "
+SEARCH_STEP = Picture(
+    Measure(
+        name="search_step",
+        x_label="source pieces",
+        label="time (1: first model, shortest)",
+        log=False,
+    ),
+    "What a further target piece costs in beam search, the source having been read, relative to the first "
     "model at the shortest source. Medians over interleaved rounds on one machine.",
-    log=False,
 )
 
 
@@ -340,7 +337,7 @@ def cost(results: Results) -> list[str]:
     for cell in results.cells:
         told, rounds = [], 0
         for chart, step in ((TRAINING_STEP, "a training step"), (SEARCH_STEP, "a step of the search")):
-            if points := cell.curve(chart.measure, ""):
+            if points := cell.curve(chart.measure.name, ""):
                 start, end = points[0], points[-1]
                 told.append(
                     f"{step} takes {interval(start)} at {integer(start['x'])} source pieces and {interval(end)} at "

@@ -132,12 +132,12 @@ class CellResult:
         """The rows over the whole test set by source words: what the report tells of, but for its controls."""
         return self.rows_of("test")
 
-    def rows_of(self, test_set: str, subset: str = "all") -> dict[Bucket, Row]:
-        """The rows over a test set, or a part of it, by source words; see `lookback.testsets`."""
+    def rows_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> dict[Bucket, Row]:
+        """The rows over a test set, or a part of it, by source words or otherwise; see `lookback.testsets`."""
         return {
             Bucket(row["bucket_low"], row["bucket_high"]): row
             for row in self.rows
-            if (row["test_set"], row["subset"], row["bucket_by"]) == (test_set, subset, "source_words")
+            if (row["test_set"], row["subset"], row["bucket_by"]) == (test_set, subset, bucket_by)
         }
 
 
@@ -196,9 +196,14 @@ class Results:
 
     @cached_property
     def buckets(self) -> tuple[Bucket, ...]:
-        """From short to long, without the row over all lengths; a bucket at the end without a sentence is left out."""
-        buckets = sorted((b for b in self.cells[0].by_bucket if not b.is_all), key=_from_short)
-        while len(buckets) > 1 and not self.n(buckets[-1]):
+        """By source words, from short to long, without the row over all lengths."""
+        return self.buckets_of("test")
+
+    def buckets_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> tuple[Bucket, ...]:
+        """Those of `rows_of` from short to long; a bucket at the end without a sentence is left out."""
+        rows = self.cells[0].rows_of(test_set, subset, bucket_by)
+        buckets = sorted((bucket for bucket in rows if not bucket.is_all), key=_from_short)
+        while len(buckets) > 1 and not rows[buckets[-1]]["n"]:
             buckets.pop()
         return tuple(buckets)
 
@@ -214,9 +219,9 @@ class Results:
         """The cells of one system, a seed each."""
         return tuple(result for result in self.cells if result.system == system)
 
-    def n(self, bucket: Bucket, test_set: str = "test", subset: str = "all") -> int:
+    def n(self, bucket: Bucket, test_set: str = "test", subset: str = "all", bucket_by: str = "source_words") -> int:
         """Sentences, or joined lines, of a test set or of a part of it in a bucket."""
-        return self.cells[0].rows_of(test_set, subset).get(bucket, {}).get("n") or 0
+        return self.cells[0].rows_of(test_set, subset, bucket_by).get(bucket, {}).get("n") or 0
 
     @cached_property
     def joined(self) -> tuple[int, ...]:
@@ -225,10 +230,16 @@ class Results:
         return tuple(sorted(int(name.removeprefix(JOINED)) for name in found if name.startswith(JOINED)))
 
     def score(
-        self, system: System, bucket: Bucket, metric: str = "bleu", test_set: str = "test", subset: str = "all"
+        self,
+        system: System,
+        bucket: Bucket,
+        metric: str = "bleu",
+        test_set: str = "test",
+        subset: str = "all",
+        bucket_by: str = "source_words",
     ) -> Score:
         """A column of `by_length.csv` on one bucket, with its interval if it has one (all kinds of BLEU, chrF)."""
-        rows = [cell.rows_of(test_set, subset).get(bucket, {}) for cell in self.of(system)]
+        rows = [cell.rows_of(test_set, subset, bucket_by).get(bucket, {}) for cell in self.of(system)]
 
         def take(column: str, combine: Callable[[Sequence[float]], float]) -> float:
             values = [row.get(column) for row in rows]
@@ -239,7 +250,7 @@ class Results:
             value=take(metric, lambda values: math.fsum(values) / len(values)),
             low=take(f"{metric}_low", min),
             high=take(f"{metric}_high", max),
-            n=self.n(bucket, test_set, subset),
+            n=self.n(bucket, test_set, subset, bucket_by),
             seeds=tuple(math.nan if row.get(metric) is None else float(row[metric]) for row in rows),
         )
 
