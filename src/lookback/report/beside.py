@@ -1,80 +1,18 @@
-"""Published scores beside those of an experiment: charts, sentences, tables, and a list of what differs.
-
-BLEU stands on the axes of a published figure only where language pair and test set are the same. Otherwise each curve
-is set against its own best, which tells of its shape alone. The best is sought, and the shape drawn, beyond `SHORT`
-words: shorter "sentences" are titles and phrases in one corpus and easy sentences in another, so a best among them
-would make shapes differ that do not.
-"""
+"""Published scores beside those of an experiment: the section of the report, its tables, and a list of what differs."""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import cycle
+from dataclasses import dataclass
 
-from lookback.buckets import ALL_LENGTHS, Bucket
-from lookback.config import Experiment, HubCorpus, Words
-from lookback.report.charts import Axis, Chart, Line, Point
-from lookback.report.claims import code, decimal, escape_markdown, integer, interval, listed, longest
-from lookback.report.literature import Curve, Kind, Literature, PublishedFigure, PublishedTable, Source
-from lookback.report.looks import DASHES, MARKERS, Look, looks
+from lookback.buckets import ALL_LENGTHS
+from lookback.config import Words
+from lookback.report.claims import decimal, escape_markdown, integer, interval, listed, longest
+from lookback.report.literature import Literature, PublishedFigure, PublishedTable, Source
 from lookback.report.prose import direction
-from lookback.report.results import SPARSE, Results, Score, System
+from lookback.report.results import Results, System
+from lookback.report.shapes import Panel, in_words, ours, panels, same_test, statements, titled
 from lookback.report.tables import Table
 from lookback.testsets import KNOWN
-
-SHORT = 10
-"""Words, or pieces, up to which a length has no part in the shape of a curve."""
-
-KINDS: dict[str, Kind] = {
-    "rnn_encoder_decoder": "no attention",
-    "bahdanau": "attention",
-    "transformer": "self-attention",
-}
-"""Of architectures; a dictionary is of no published kind."""
-
-PANELS: dict[str, tuple[Kind, ...]] = {
-    "no-attention": ("no attention",),
-    "attention": ("attention", "self-attention"),
-}
-"""The charts of shapes by source words, and the kinds in each; no paper here has a curve of a Transformer."""
-
-GRAY = "#777777"
-"""Of published curves."""
-
-
-@dataclass(frozen=True)
-class Trace:
-    """BLEU against length: of a published curve, or of a system here where the buckets have enough sentences."""
-
-    name: str
-    kind: Kind
-    max_train_words: int | None
-    points: tuple[Point, ...]
-    lengths: tuple[str, ...]
-    """Of each point, in words."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is left of a trace's best at its last point, in percent as printed: whole."""
-
-    trace: Trace
-    percent: int
-    low: int | None
-    high: int | None
-    text: str
-    """With the two scores that it is made from."""
-    at: str
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A chart with its words."""
-
-    name: str
-    chart: Chart
-    caption: str
-    alternative: str
 
 
 @dataclass(frozen=True)
@@ -101,19 +39,6 @@ def section(results: Results, literature: Literature) -> Section:
     )
 
 
-# --- what can be compared ---------------------------------------------------------------------------------------------
-
-
-def same_test(experiment: Experiment, source: Source) -> bool:
-    """Whether an experiment translates the test set of a paper in the paper's direction, as its settings tell."""
-    corpus = experiment.corpus
-    return (
-        isinstance(corpus, HubCorpus)
-        and (corpus.repository, corpus.test_split) == (source.hub, "test")
-        and (experiment.source_language, experiment.target_language) == (source.source_language, source.target_language)
-    )
-
-
 def introduction(same: Sequence[PublishedFigure]) -> str:
     shape = (
         "each curve is a percent of its own best, which tells how a system falls with length and nothing of how well "
@@ -121,251 +46,10 @@ def introduction(same: Sequence[PublishedFigure]) -> str:
     )
     if same:
         return (
-            f"The test set of {listed([_title(figure.source) for figure in same])} is the one translated here, so BLEU "
+            f"The test set of {listed([titled(figure.source) for figure in same])} is the one translated here, so BLEU "
             f"stands on the same axes; it is tokenised otherwise, and more differs (below). Of the others {shape}."
         )
     return f"No paper here has this test set, so BLEU cannot be compared with theirs: {shape}. What differs is below."
-
-
-def kind_of(results: Results, system: System) -> Kind | None:
-    return KINDS.get(results.experiment.models[system.model].architecture)
-
-
-def ours(results: Results, kinds: Iterable[Kind]) -> list[System]:
-    return [system for system in results.systems if kind_of(results, system) in tuple(kinds)]
-
-
-def _title(source: Source) -> str:
-    return escape_markdown(source.title)
-
-
-# --- curves -----------------------------------------------------------------------------------------------------------
-
-
-def published(source: Source, curve: Curve) -> Trace:
-    return Trace(
-        name=f"{curve.system}, {source.work.split()[0]}",
-        kind=curve.kind,
-        max_train_words=curve.max_train_words,
-        points=tuple(Point(length, bleu) for length, bleu in curve.points),
-        lengths=tuple(f"{length:g}" for length, _ in curve.points),
-    )
-
-
-def measured(results: Results, system: System, unit: str = "source_words") -> Trace:
-    """A bucket stands at its middle, an open one as if it were as wide as the one before it.
-
-    Args:
-        unit: in the column `bucket_by`; without such rows there are no points.
-    """
-    key = ("test", "all", unit)
-    buckets = results.buckets_of(*key)
-    found = [(bucket, results.score(system, bucket, "bleu", *key)) for bucket in buckets]
-    usable = [(bucket, score) for bucket, score in found if score.usable]
-    return Trace(
-        name=system.name,
-        kind=kind_of(results, system) or "other",
-        max_train_words=system.max_train_words,
-        points=tuple(Point(_middle(b, buckets), s.value, s.low, s.high, s.n, _seeds(s)) for b, s in usable),
-        lengths=tuple(str(bucket) for bucket, _ in usable),
-    )
-
-
-def _middle(bucket: Bucket, buckets: Sequence[Bucket]) -> float:
-    low, high = bucket.low or 0, bucket.high
-    if high is None:
-        before = buckets[buckets.index(bucket) - 1]
-        high = low + (before.high or 0) - (before.low or 0) if len(buckets) > 1 else low
-    return (low + high) / 2
-
-
-def _seeds(score: Score) -> tuple[float, ...]:
-    return score.seeds if len(score.seeds) > 1 else ()
-
-
-def shape(trace: Trace) -> Trace | None:
-    """A trace as a percent of its best, beyond `SHORT`; nothing where no two points are left to tell it from.
-
-    An interval is that of the score divided by the best: that the best was measured too is not in it.
-    """
-    kept = [i for i, point in enumerate(trace.points) if point.x > SHORT]
-    best = max((trace.points[i].y for i in kept), default=0.0)
-    if len(kept) < 2 or best <= 0:
-        return None
-
-    def percent(point: Point) -> Point:
-        y, low, high = (100 * value / best for value in (point.y, point.low, point.high))
-        return replace(point, y=y, low=low, high=high, seeds=tuple(100 * seed / best for seed in point.seeds))
-
-    points = tuple(percent(trace.points[i]) for i in kept)
-    return replace(trace, points=points, lengths=tuple(trace.lengths[i] for i in kept))
-
-
-def kept(trace: Trace) -> Kept | None:
-    """What is left at the longest length; nothing where `shape` has nothing."""
-    if not (relative := shape(trace)):
-        return None
-    last, best = trace.points[-1].y, max(point.y for point in trace.points if point.x > SHORT)
-    end = relative.points[-1]
-    bounds = [None if math.isnan(value) else round(value) for value in (end.low, end.high)]
-    of = "" if bounds[0] is None else f" [{bounds[0]}, {bounds[1]}]"
-    return Kept(
-        trace=trace,
-        percent=round(end.y),
-        low=bounds[0],
-        high=bounds[1],
-        text=f"{code(trace.name)} {round(end.y)} %{of} ({decimal(last)} of {decimal(best)})",
-        at=trace.lengths[-1],
-    )
-
-
-# --- charts -----------------------------------------------------------------------------------------------------------
-
-
-def panels(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[Panel]:
-    """BLEU on the axes of each figure of the same test set; of the others, shapes by the kind of system and by unit."""
-    others = [figure for figure in figures if not same_test(results.experiment, figure.source)]
-    for number, figure in enumerate((figure for figure in figures if figure not in others), start=1):
-        mine = [measured(results, system, figure.source.length) for system in ours(results, KINDS.values())]
-        theirs = [published(figure.source, curve) for curve in figure.curves]
-        yield _panel(results, f"published-same-{number}", theirs, mine, [figure], "BLEU")
-    for name, kinds in PANELS.items():
-        shown = [f for f in others if f.source.length == "source_words"]
-        theirs = [published(f.source, curve) for f in shown for curve in f.curves if curve.kind in kinds]
-        mine = [measured(results, system) for system in ours(results, kinds) if system in longest(results)]
-        if mine and theirs:
-            yield _panel(results, f"published-{name}", theirs, mine, shown, "percent of its own best")
-    if shown := [f for f in others if f.source.length == "source_pieces"]:
-        theirs = [published(f.source, curve) for f in shown for curve in f.curves if curve.kind != "other"]
-        mine = [measured(results, s, "source_pieces") for s in ours(results, KINDS.values()) if s in longest(results)]
-        yield _panel(results, "published-pieces", theirs, mine, shown, "percent of its own best")
-
-
-def _panel(
-    results: Results,
-    name: str,
-    theirs: Sequence[Trace],
-    mine: Sequence[Trace],
-    figures: Sequence[PublishedFigure],
-    label: str,
-) -> Panel:
-    relative = label != "BLEU"
-    traces = [*mine, *theirs]
-    if relative:
-        traces = [found for trace in traces if (found := shape(trace))]
-    styles = {system.name: look for system, look in looks(results.systems).items()}
-    gray = zip(cycle(MARKERS), cycle(DASHES[1:]), strict=False)
-    for trace in theirs:
-        marker, dash = next(gray)
-        styles[trace.name] = Look(GRAY, marker, dash, filled=False)
-    lines = tuple(Line(trace.name, styles[trace.name], trace.points) for trace in traces if trace.points)
-    unit = figures[0].source.length.replace("_", " ")
-    percent = f"{100 * results.experiment.evaluate.confidence:g} %"
-    texts = [
-        f"{'Percent of its own best BLEU' if relative else 'BLEU'} against length in {unit}. Gray: "
-        f"{listed([figure.source.title for figure in figures])}, without intervals and counts, which are not printed.",
-        f"Bars: {percent} bootstrap intervals" + (" of the BLEU, divided by the best." if relative else "."),
-    ]
-    if relative:
-        texts.append(f"Lengths of up to {SHORT} are left out, in the search for the best too.")
-    if unit == "source pieces":
-        texts.append(
-            "Pieces are each system's own."
-            if any(trace.points for trace in mine)
-            else "The scores of this experiment have not been shared out by source pieces."
-        )
-    texts.append(f"Of this experiment only buckets of {SPARSE} sentences or more, each at its middle.")
-    told = (
-        f"{line.system}: {', '.join(f'{point.y:.{0 if relative else 1}f} at {point.x:g}' for point in line.points)}."
-        for line in lines
-    )
-    chart = Chart(Axis(unit), Axis(label, top=100), lines)
-    return Panel(name, chart, " ".join(texts), f"{texts[0]} {' '.join(told)}")
-
-
-# --- sentences --------------------------------------------------------------------------------------------------------
-
-
-def statements(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
-    """What is left of each system's best at the longest length, published and here, and whether the two agree."""
-    for figure in figures:
-        found = [k for curve in figure.curves if curve.kind != "other" and (k := kept(published(figure.source, curve)))]
-        if found:
-            unit = figure.source.length.replace("_", " ")
-            yield (
-                f"**{_title(figure.source)}**: at the last point ({found[0].at} {unit}) is left, of the best: "
-                f"{listed([k.text for k in found])}."
-            )
-    for unit in dict.fromkeys(figure.source.length for figure in figures):
-        systems = ours(results, KINDS.values())
-        found = [k for system in systems if (k := kept(measured(results, system, unit)))]
-        if found:
-            n = integer(found[0].trace.points[-1].n)
-            yield (
-                f"**Here**, at {found[0].at} {unit.replace('_', ' ')} (n = {n}): {listed([k.text for k in found])}."
-                + (_beyond(results, found[0].at) if unit == "source_words" else "")
-            )
-    yield from _verdicts(results, [figure for figure in figures if figure.source.length == "source_words"])
-
-
-def _beyond(results: Results, at: str) -> str:
-    """Which of the systems met no such length in training: one sentence, or nothing."""
-    (bucket,) = [bucket for bucket in results.buckets if str(bucket) == at]
-    names = [code(s.name) for s in ours(results, KINDS.values()) if (bucket.low or 0) > s.max_train_words]
-    return f" That is beyond the training length of {listed(names)}." if names else ""
-
-
-def _verdicts(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
-    """Of the systems trained on the longest sentences: against the published ones of their kind, and the two kinds
-    against each other."""
-    mine = {
-        kind: [k for s in ours(results, [kind]) if s in longest(results) and (k := kept(measured(results, s)))]
-        for kind in ("no attention", "attention")
-    }
-    theirs = {kind: [k for figure in figures for k in _longest_trained(figure, kind)] for kind in mine}
-    for kind, systems in mine.items():
-        if not systems or not theirs[kind]:
-            continue
-        low, high = min(k.percent for k in theirs[kind]), max(k.percent for k in theirs[kind])
-        told = {"less than that": [], "within that, or not shown to be outside": [], "more than that": []}
-        for k in systems:
-            where = 0 if (k.high or 0) < low else 2 if (k.low or 0) > high else 1
-            list(told.values())[where].append(f"{code(k.trace.name)} {k.percent} % [{k.low}, {k.high}]")
-        ranged = f"{low} %" if low == high else f"{low} to {high} %"
-        yield (
-            f"The published systems of the kind *{kind}* keep {ranged} of their best "
-            f"({listed([code(k.trace.name) for k in theirs[kind]])}). "
-            f"Here, {'; '.join(f'{verdict}: {listed(names)}' for verdict, names in told.items() if names)}. The corpora "
-            "and the lengths are others."
-        )
-    agree = [figure for figure in figures if _attention_keeps_more(figure)]
-    if not agree or not mine["no attention"]:
-        return
-    base, papers = mine["no attention"][0], listed([_title(figure.source) for figure in agree])
-    for k in mine["attention"]:
-        names = f"{code(k.trace.name)} keeps", f"of its best than {code(base.trace.name)}"
-        if (k.low or 0) > (base.high or 0):
-            yield f"As in {papers}, {names[0]} more {names[1]}."
-        elif (k.high or 0) < (base.low or 0):
-            yield f"**Against {papers}**, {names[0]} less {names[1]}, and there the system with attention keeps more."
-        else:
-            yield (
-                f"In {papers} the system with attention keeps more of its best; that {names[0]} more {names[1]} is not "
-                "shown here, since the intervals meet."
-            )
-
-
-def _longest_trained(figure: PublishedFigure, kind: Kind) -> list[Kept]:
-    """The systems of a kind that were trained on the longest sentences."""
-    curves = [curve for curve in figure.curves if curve.kind == kind]
-    most = max((curve.max_train_words or 0 for curve in curves), default=0)
-    traces = (published(figure.source, curve) for curve in curves if (curve.max_train_words or 0) == most)
-    return [k for trace in traces if (k := kept(trace))]
-
-
-def _attention_keeps_more(figure: PublishedFigure) -> bool:
-    without, with_it = (_longest_trained(figure, kind) for kind in ("no attention", "attention"))
-    return bool(without and with_it) and min(k.percent for k in with_it) > max(k.percent for k in without)
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -374,7 +58,7 @@ def _attention_keeps_more(figure: PublishedFigure) -> bool:
 def tables_introduction(results: Results, tables: Sequence[PublishedTable]) -> str:
     """Which tables can be compared with the scores of this experiment."""
     groups = [[t for t in tables if same_test(results.experiment, t.source) is wanted] for wanted in (True, False)]
-    same, other = ([_title(t.source) for t in group if not t.source.experiment] for group in groups)
+    same, other = ([titled(t.source) for t in group if not t.source.experiment] for group in groups)
     texts = []
     if same:
         texts.append(
@@ -382,11 +66,10 @@ def tables_introduction(results: Results, tables: Sequence[PublishedTable]) -> s
             "was measured, and mind what differs."
         )
     if other:
+        whose = "The other tables are not" if same else "None of these tables is"
         texts.append(
-            f"{'The other tables are' if same else 'None of these tables is'} "
-            f"{'not ' if same else ''}comparable with the scores here, since other sentences were translated, mostly "
-            f"in another direction than {direction(results.experiment)}, by systems trained on far more text: rows "
-            "marked *here* only stand beside them."
+            f"{whose} comparable with the scores here: other sentences were translated, and most of what is listed "
+            "above differs too. Rows marked *here* only stand beside them."
         )
     return " ".join(texts)
 
@@ -418,11 +101,11 @@ def table(results: Results, published: PublishedTable) -> Table:
         without = f", {integer(known)} of them without unknown words" if known and source.bleu_known else ""
         note += f" Here: sacreBLEU of detokenised text; {integer(results.n(ALL_LENGTHS))} sentences{without}."
     title = f"{source.title}: {source.source_language}–{source.target_language}"
-    return Table(f"published-{_stem(source)}", title, ("system", *columns), tuple(rows), note)
+    return Table(f"published-{_stem(title)}", title, ("system", *columns), tuple(rows), note)
 
 
-def _stem(source: Source) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in source.title.lower()).split())
+def _stem(title: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
 
 
 def _here(results: Results, system: System, published: PublishedTable, metric: str) -> tuple[str, ...]:
@@ -449,8 +132,7 @@ def _here(results: Results, system: System, published: PublishedTable, metric: s
 def differences(results: Results, sources: Sequence[Source]) -> Iterable[str]:
     """What besides the models differs between this experiment and each paper, ours first."""
     yield f"**Here**: {_facts(_ours(results))}"
-    works = dict.fromkeys(source.work for source in sources)
-    for work in works:
+    for work in sorted({source.work for source in sources}):
         mine = [source for source in sources if source.work == work]
         told = {
             "training text": [s.training_text for s in mine],
@@ -459,7 +141,7 @@ def differences(results: Results, sources: Sequence[Source]) -> Iterable[str]:
             "budget": [s.budget for s in mine],
             "translated": [f"{s.source_language}–{s.target_language}, {s.test_set}" for s in mine],
             "scores": [s.scoring for s in mine],
-            "lengths": [f"{s.length.replace('_', ' ')}, {s.lengths}" for s in mine if s.length],
+            "lengths": [f"{in_words(s.length)}, {s.lengths}" for s in mine if s.length],
         }
         yield f"**{escape_markdown(work)}**: {_facts({key: map(escape_markdown, t) for key, t in told.items()})}"
 

@@ -149,7 +149,8 @@ def _read(path: Path) -> PublishedFigure | PublishedTable:
         what = "figure, since its head gives `length`" if source.length else "table, since its head gives no `length`"
         raise LookbackError(f"{path}: line {end + 1}: no column {missing[0]!r}; this is the file of a {what}")
     try:
-        found = {end + reader.line_num: _row(path, end + reader.line_num, kind, row) for row in reader}
+        lines_of = ((end + reader.line_num, row) for row in reader)
+        found = {line: _row(path, line, kind, row) for line, row in lines_of}
     except csv.Error as error:
         raise LookbackError(f"{path}: line {end + reader.line_num}: not valid CSV: {error}") from None
     if not found:
@@ -211,13 +212,14 @@ def _once(path: Path, rows: Mapping[int, CurveRow | Entry]) -> None:
         name = "length" if isinstance(row, CurveRow) else "column"
         key = row.system, row.max_train_words, getattr(row, name)
         if key in seen:
-            raise LookbackError(f"{path}: line {line}: {name}: {key[-1]!r} of {row.system!r} is in line {seen[key]} too")
+            raise LookbackError(
+                f"{path}: line {line}: {name}: {key[-1]!r} of {row.system!r} is in line {seen[key]} too"
+            )
         seen[key] = line
 
 
 def _curves(rows: Sequence[CurveRow]) -> tuple[Curve, ...]:
-    names = dict.fromkeys((row.system, row.kind, row.max_train_words) for row in rows)
-    return tuple(
-        Curve(*name, tuple(sorted((r.length, r.bleu) for r in rows if (r.system, r.kind, r.max_train_words) == name)))
-        for name in names
-    )
+    groups: dict[tuple[str, Kind, int | None], list[tuple[float, float]]] = {}
+    for row in rows:
+        groups.setdefault((row.system, row.kind, row.max_train_words), []).append((row.length, row.bleu))
+    return tuple(Curve(*name, tuple(sorted(points))) for name, points in groups.items())
