@@ -194,7 +194,8 @@ def _checked(kind: type[R], values: dict[str, Any], where: Callable[[str], str])
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key also makes the right one missing: the spelling is the cause.
+        first = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")[0]
         key, message = str(first["loc"][0]), first["msg"]
         if first["type"] == "missing":
             message = "missing"
