@@ -104,6 +104,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except LookbackError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # who reads has enough
+        sys.exit(1)
     except OSError as error:  # a file of an earlier stage is not there, the disk is full
         sys.exit(f"error: {error.filename or 'input or output'}: {error.strerror or error}; run `dvc repro`")
     except KeyboardInterrupt:

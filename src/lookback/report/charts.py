@@ -16,6 +16,7 @@ import numpy as np
 
 from lookback.buckets import Bucket
 from lookback.probes import Point as ProbePoint
+from lookback.report.columns import COLUMNS
 from lookback.report.looks import DASHES, Look, looks
 from lookback.report.results import SPARSE, CellResult, Results, Score, System
 from lookback.testsets import KNOWN
@@ -90,31 +91,6 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of `by_length.csv` that can be drawn."""
-
-    label: str
-    top: float | None = None
-    digits: int = 1
-
-
-COLUMNS = {
-    "bleu": Column("BLEU", 100),
-    "chrf": Column("chrF", 100),
-    "legacy_bleu": Column("BLEU as the papers score", 100),
-    "reference_loss": Column("loss on the references (nats/piece)", None, 3),
-    "length_ratio": Column("length ratio", None, 3),
-    "brevity_penalty": Column("brevity penalty", 1, 3),
-    "exact_match": Column("equal to the reference (share)", 1, 3),
-    "empty": Column("empty translations (share)", 1, 3),
-    "cut_off": Column("cut off by the search (share)", 1, 3),
-    "looping": Column("looping translations (share)", 1, 3),
-    "dropped": Column("source words dropped (share)", 1, 3),
-    "repeated": Column("target words repeated (share)", 1, 3),
-}
-
-
-@dataclass(frozen=True)
 class Kind:
     """A way in which `by_length.csv` shares sentences out."""
 
@@ -149,7 +125,7 @@ def length(results: Results, column: str = "bleu", kind: Kind | None = None) -> 
         for system in results.systems
     ]
     marked = {system: styles[system] for system in results.systems if kind.unit == "source words"}
-    return by_length(lines, buckets, marked, COLUMNS[column].label, COLUMNS[column].top, kind.unit)
+    return by_length(lines, buckets, marked, COLUMNS[column].axis, COLUMNS[column].top, kind.unit)
 
 
 def _key(kind: Kind) -> tuple[str, str, str]:

@@ -13,7 +13,18 @@ import jinja2
 from markupsafe import Markup, escape
 
 from lookback import config
-from lookback.report import beside, charts, claims, figures, literature, probes, prose, sentences, tables
+from lookback.report import (
+    beside,
+    charts,
+    claims,
+    figures,
+    interactive,
+    literature,
+    probes,
+    prose,
+    sentences,
+    tables,
+)
 from lookback.report.charts import Chart
 from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
@@ -57,6 +68,8 @@ def write(experiment: config.Experiment, results: Path, settings: config.Report)
         for section in probes.sections(found)
     ]
     context["alignments"] = [picture for picture, _ in pictures if picture.name.startswith("alignment")]
+    drawn = {picture.name: picture.chart for picture, _ in pictures if picture.chart}
+    context["data"] = interactive.data(found, drawn, context["examples"])
     markdown, html = render("report.md.j2", context), render("report.html.j2", context)
 
     folder = results / "figures"
@@ -89,6 +102,7 @@ def _context(results: Results) -> dict[str, Any]:
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "examples": sentences.examples(results),
+        "numbers": {system.name: number for number, system in enumerate(results.systems)},
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
         "provenance": tables.provenance(results),

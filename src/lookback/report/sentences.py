@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lookback.alignment import END, WordAlignment, by_words
 from lookback.config import Showcase, bare_words
 from lookback.report.claims import code, decimal, escape_markdown, listed
 from lookback.report.figures import Alignment
@@ -58,6 +59,8 @@ class Example:
     outputs: tuple[Output, ...]
     highlighted: bool
     """One of the few that are open from the start."""
+    alignments: dict[str, WordAlignment]
+    """Of the systems that have one for this sentence."""
 
 
 def examples(results: Results, highlighted: int = 8) -> list[Example]:
@@ -113,7 +116,18 @@ def _example(items: dict[System, dict[str, Any]], highlighted: bool) -> Example:
         )
     words = first.get("source_words") or len(first["source"].split())
     label = "showcase" if showcase else f"test sentence {first['index'] + 1}"
-    return Example(label, first["source"], reference, words, showcase, tuple(outputs), highlighted or showcase)
+    alignments = {system.name: found for system, item in items.items() if (found := _of_words(item))}
+    source = first["source"]
+    return Example(label, source, reference, words, showcase, tuple(outputs), highlighted or showcase, alignments)
+
+
+def _of_words(item: dict[str, Any]) -> WordAlignment | None:
+    """The alignment of one output, if its words are those that stand in the texts."""
+    if not (data := item.get("alignment")):
+        return None
+    found = by_words(data["source_pieces"], data["target_pieces"], np.array(data["percent"]) / 100)
+    words = [[word for word in side if word != END] for side in (found.source, found.target)]
+    return found if list(map(len, words)) == [len(item[side].split()) for side in ("source", "hypothesis")] else None
 
 
 def compare(hypothesis: str, reference: str) -> Iterable[Part]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lookback.buckets import ALL_LENGTHS, Bucket
 from lookback.report.claims import decimal, integer, interval, share, signed
+from lookback.report.columns import COLUMNS, note
 from lookback.report.prose import speed_ratio
 from lookback.report.results import SPARSE, Results, Score, System, flatten
 from lookback.testsets import ALONE, KNOWN, joined_name
@@ -31,105 +32,41 @@ class Table:
 
 def quality(results: Results) -> list[Table]:
     """The scores by length: BLEU first, then what helps to understand it. A table whose column is blank is left out."""
-
-    def with_interval(metric: str) -> Callable[[System, Bucket], str]:
-        return lambda system, bucket: interval(results.score(system, bucket, metric))
-
-    def plain(column: str, digits: int) -> Callable[[System, Bucket], str]:
-        return lambda system, bucket: decimal(results.score(system, bucket, column).value, digits)
-
-    def shares(column: str) -> Callable[[System, Bucket], str]:
-        return lambda system, bucket: share(results.score(system, bucket, column).value)
-
     tables = [
-        _by_bucket(results, "bleu", "BLEU", with_interval("bleu"), f"sacreBLEU {results.signatures['BLEU']}"),
-        _by_bucket(results, "chrf", "chrF", with_interval("chrf"), f"sacreBLEU {results.signatures['chrF']}"),
-        _by_bucket(
-            results, "legacy-bleu", "BLEU as the papers score", with_interval("legacy_bleu"), _legacy_note(results)
-        ),
-        _by_bucket(
-            results,
-            "length-ratio",
-            "Length ratio",
-            plain("length_ratio", 2),
-            "Words of the translations over words of the references, as sacreBLEU counts them.",
-        ),
-        _by_bucket(
-            results, "brevity-penalty", "Brevity penalty", plain("brevity_penalty", 2), "A factor of BLEU; 1 is none."
-        ),
-        _by_bucket(
-            results,
-            "reference-loss",
-            "Loss on the references",
-            plain("reference_loss", 3),
-            "Nats per target piece, teacher forced: how well the model predicts the reference when it is led along it.",
-        ),
-        _by_bucket(results, "exact", "Equal to the reference", shares("exact_match"), "Share of the sentences."),
-        _by_bucket(results, "empty", "Empty translations", shares("empty"), "Share of the sentences."),
-        _by_bucket(
-            results,
-            "cut-off",
-            "Cut off at the length limit of the search",
-            shares("cut_off"),
-            "Share of the sentences.",
-        ),
-        _by_bucket(
-            results,
-            "looping",
-            "Looping translations",
-            shares("looping"),
-            "Share of the sentences: the translation repeats itself and the reference does not.",
-        ),
-        _by_bucket(
-            results,
-            "dropped",
-            "Source words dropped",
-            shares("dropped"),
-            "Of the source words, those that the reference translates and the translation does not, by a lexicon "
-            "learned from the test set; it finds some of what is missing, not all.",
-        ),
-        _by_bucket(
-            results,
-            "repeated",
-            "Target words repeated",
-            shares("repeated"),
-            "Of the translations' words, those beyond their number in the reference, and beyond the first.",
-        ),
+        _by_bucket(results, name.replace("_", "-"), column.title, _cell(results, name), note(results, name))
+        for name, column in COLUMNS.items()
     ]
     if len(results.seeds) > 1:
         tables.append(_seeds(results))
     return _filled([*tables, *_known(results)])
 
 
+def _cell(results: Results, name: str, subset: str = "all") -> Callable[[System, Bucket], str]:
+    return lambda system, bucket: COLUMNS[name].told(results.score(system, bucket, name, subset=subset))
+
+
 def _filled(tables: Iterable[Table]) -> list[Table]:
     return [table for table in tables if any(cell != "–" for row in table.rows for cell in row[2:])]
 
 
-def _legacy_note(results: Results) -> str:
-    return (
-        f"{results.legacy_signature}: not sacreBLEU's, and not to be compared with it. Moses tokens, and without "
-        "smoothing, as multi-bleu; what the papers did to punctuation before is not certain, and not done here."
-    )
-
-
 def _known(results: Results) -> list[Table]:
     """The sentences without unknown words, in both kinds of BLEU."""
-
-    def cell(metric: str) -> Callable[[System, Bucket], str]:
-        return lambda system, bucket: interval(results.score(system, bucket, metric, subset=KNOWN))
-
     about = (
         "Only those test sentences that have no unknown word in source and reference, translated with the unknown word "
         'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are not all sentences, so this '
         "table and that of all differ by more than the search."
     )
-    named = (
-        ("", "bleu", f"sacreBLEU {results.signatures['BLEU']}"),
-        (", BLEU as the papers score", "legacy_bleu", _legacy_note(results)),
-    )
+    named = (("", "bleu"), (", BLEU as the papers score", "legacy_bleu"))
     return [
-        _by_bucket(results, f"known-{metric}", f"Without unknown words{title}", cell(metric), f"{about} {note}", KNOWN)
-        for title, metric, note in named
+        _by_bucket(
+            results,
+            f"known-{column}",
+            f"Without unknown words{title}",
+            _cell(results, column, KNOWN),
+            f"{about} {note(results, column)}",
+            KNOWN,
+        )
+        for title, column in named
     ]
 
 

@@ -1,0 +1,80 @@
+"""Translates lines with a trained model, and shows where its decoder looked.
+
+Reads:   a model's folder; conf/<experiment>.yaml, translate and prepare.normalization, where the folder's training.json
+         names an experiment of conf/ (else the search has its defaults); params.yaml: hardware
+Prints:  the translation; for each of its words the source words of most weight, and where the terminal is wide enough
+         a map of all weights, a column a source word, in quarters: ░▒▓█
+Example: python -m pipeline.sentence --model demo/bahdanau-60-s1 --text "The cat jumped."
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lookback import dictionary
+from lookback.config import Experiment, Translate, load_experiment, load_params
+from lookback.errors import LookbackError
+from lookback.sentence import as_json, as_text, translator
+from pipeline import stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="a model's folder, also within models/")
+    parser.add_argument("--text", action="append", metavar="LINE", help="or - for the lines of standard input")
+    parser.add_argument("--beam", type=int, metavar="N", help="in place of the experiment's")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--no-alignment", action="store_true", help="the translations alone, a line each")
+    output.add_argument("--json", action="store_true", help="a JSON object a line")
+    given = parser.parse_args()
+    if given.beam is not None and given.beam < 1:
+        raise LookbackError(f"--beam {given.beam}: must be at least 1")
+    folder = find(given.model)
+    experiment = experiment_of(folder)
+    settings = experiment.translate if experiment else Translate()
+    if given.beam:
+        settings = settings.model_copy(update={"beam": given.beam})
+    normalization = experiment.prepare.normalization if experiment else "NFC"
+    translate = translator(folder, settings, normalization, load_params().hardware)
+    for number, text in enumerate(lines(given.text or ["-"])):
+        sentence = translate(text)
+        if sentence.unknown:
+            print(f"warning: the tokenizer does not know {', '.join(sentence.unknown)}", file=sys.stderr)
+        if given.json:
+            print(as_json(sentence), flush=True)
+        elif given.no_alignment:
+            print(sentence.translation.text, flush=True)
+        else:
+            print("\n" * bool(number) + as_text(sentence, shutil.get_terminal_size().columns), flush=True)
+
+
+def find(name: str) -> Path:
+    """The model's folder of that name, as it stands or within models/."""
+    files = ("config.json", dictionary.FILE_NAME)
+    for folder in (Path(name), Path("models", name)):
+        if any((folder / file).is_file() for file in files):
+            return folder
+    known = sorted(path.parent.as_posix() for file in files for path in Path("models").glob(f"*/*/{file}"))
+    problem = f"no {' or '.join(files)} in this folder" if Path(name).is_dir() else "no such model"
+    raise LookbackError(f"--model {name}: {problem}; there are: {', '.join(known) or 'none yet; run `dvc repro`'}")
+
+
+def experiment_of(folder: Path) -> Experiment | None:
+    """The experiment that the folder was trained for, if it says so and conf/ has it."""
+    path = folder / "training.json"
+    name = stage.read_json(path).get("cell", {}).get("experiment") if path.exists() else None
+    return load_experiment(name) if name and Path("conf", f"{name}.yaml").exists() else None
+
+
+def lines(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if text == "-":
+            yield from (line.decode("utf-8", "surrogateescape").rstrip("\r\n") for line in sys.stdin.buffer)
+        else:
+            yield text
+
+
+if __name__ == "__main__":
+    stage.run(main)
