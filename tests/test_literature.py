@@ -322,7 +322,7 @@ def test_our_systems_stand_in_tables_that_have_their_kind(tmp_path):
     assert told["Vaswani et al. 2017, Table 2: en–fr"][-1][2] == "–", "no FLOPs are measured here"
     assert not any("Table 3" in title for title in told)
     section = beside.section(found, PUBLISHED)
-    assert section.tables_introduction.startswith("None of these tables is comparable with the scores here: ")
+    assert section.tables_introduction.startswith("These tables are not comparable with the scores here: ")
     assert section.tables[0].note.endswith("1,200 sentences, 400 of them without unknown words.")
 
 

@@ -66,7 +66,7 @@ def tables_introduction(results: Results, tables: Sequence[PublishedTable]) -> s
             "was measured, and mind what differs."
         )
     if other:
-        whose = "The other tables are not" if same else "None of these tables is"
+        whose = "The other tables are not" if same else "These tables are not"
         texts.append(
             f"{whose} comparable with the scores here: other sentences were translated, and most of what is listed "
             "above differs too. Rows marked *here* only stand beside them."
