@@ -1,6 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import ConfigDict, Field
 
 from lookback import config
 from lookback.config import SentencePiece, Words, load_experiment, load_params, read_yaml
@@ -26,6 +30,39 @@ def test_a_misspelt_section_of_params_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("reprot: {dpi: 300}\n")
     with pytest.raises(LookbackError, match=r"params\.yaml: reprot: unknown key"):
         load_params(tmp_path)
+
+
+def test_settings_are_explained_from_their_types_and_docstrings() -> None:
+    class Section(config.Settings):
+        model_config = ConfigDict(use_attribute_docstrings=True)
+
+        share: Annotated[float, Field(gt=0, le=1)] = 0.5
+        """Of the whole,
+        long or not."""
+        kinds: tuple[Literal["svg", "png"], ...] = ("svg",)
+        """Which."""
+        shown: bool = False
+        """Whether."""
+
+    assert config.explained(Section, width=30).splitlines() == [
+        "  share: a number, above 0 and at most 1 [0.5]",
+        "      Of the whole, long or",
+        "      not.",
+        "  kinds: a list, each one of svg, png [svg]",
+        "      Which.",
+        "  shown: true or false [false]",
+        "      Whether.",
+    ]
+
+
+def test_the_report_command_explains_every_setting() -> None:
+    command = [sys.executable, "-m", "pipeline.report", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    for name, field in config.Report.model_fields.items():
+        assert f"\n  {name}: " in shown
+        assert field.description
+        assert " ".join(field.description.split()) in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 120
 
 
 def test_the_demo_with_several_seeds_differs_in_nothing_else() -> None:

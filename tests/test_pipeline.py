@@ -89,6 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "before")
     run(folder, PYTHON, "-m", "pipeline.repro", "--jobs", "2")
+    run(folder, PYTHON, "-m", "pipeline.report", "--all")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "after")
     return folder
@@ -253,6 +254,7 @@ def test_dvc_shows_metrics_plots_and_graph(project: Path, tmp_path: Path) -> Non
 def test_a_clone_rewrites_every_figure_and_report_byte_for_byte(clone: Path) -> None:
     shutil.rmtree(clone / "reports/tiny/figures")
     (clone / "reports/tiny/report.md").unlink()
+    (clone / "reports/index.html").unlink()
     run(clone, PYTHON, "-m", "pipeline.report", "--all")
     assert run(clone, "git", "status", "--porcelain") == ""
 
@@ -303,9 +305,11 @@ def test_several_experiments_are_chosen_at_once_each_with_its_grid(kept: Path) -
 def test_one_incomplete_experiment_does_not_keep_the_others_from_being_drawn(clone: Path) -> None:
     (clone / "reports/demo").mkdir(parents=True)
     (clone / "reports/tiny/report.md").unlink()
+    before = (clone / "reports/index.html").read_text()
     printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
     assert "reports/demo" in printed
     assert (clone / "reports/tiny/report.md").exists()
+    assert (clone / "reports/index.html").read_text() == before, "still among those without a report"
 
 
 def test_fast_dev_run_writes_nothing(kept: Path) -> None:

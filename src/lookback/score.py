@@ -302,7 +302,9 @@ def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluat
         unit = overall(rows)["bucket_by"].replace("_", " ")
         buckets = [_bucket(row) for row in _shown(rows, settings)]
         marked = {system: look for system, look in styles.items() if system.max_train_words and unit == "source words"}
-        figure = figures.draw(charts.by_length(lines, buckets, marked, unit=unit), report.width_inches)
+        figure = figures.draw(
+            charts.by_length(lines, buckets, marked, charts.Axis("BLEU", top=100, digits=1), unit), report.width_inches
+        )
         for kind in ("svg", "png"):
             (folder / f"length.{kind}").write_bytes(figures.save(figure, kind, report.dpi))
 

@@ -20,6 +20,7 @@ from lookback.config.corpus import (
     Words,
 )
 from lookback.config.experiment import Cell, Experiment, Grid
+from lookback.config.explaining import explained
 from lookback.config.measures import Evaluate, LengthUnit, Probe, Showcase, Speed, Translate, Window, bare_words
 from lookback.config.models import (
     Adadelta,
@@ -87,6 +88,7 @@ __all__ = [
     "WordByWord",
     "Words",
     "bare_words",
+    "explained",
     "load_experiment",
     "load_params",
     "read_yaml",

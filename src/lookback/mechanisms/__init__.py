@@ -5,6 +5,7 @@ file; `drawing` draws; `lesson` tells, section by section (`self_attention`, `de
 all of it into index.html and README.md.
 """
 
-from lookback.mechanisms.page import write
+from lookback.mechanisms.lesson import HEADLINE
+from lookback.mechanisms.page import TITLE, write
 
-__all__ = ["write"]
+__all__ = ["HEADLINE", "TITLE", "write"]

@@ -60,6 +60,8 @@ class Axis:
     log: bool = False
     top: float | None = None
     """The largest value there can be, if there is one."""
+    digits: int | None = None
+    """After the point, in words and tables; as many as the size of a number asks for, if not told."""
     buckets: tuple[Bucket, ...] = ()
     """Of an axis of buckets, or windows, from short to long."""
 
@@ -125,7 +127,8 @@ def length(results: Results, column: str = "bleu", kind: Kind | None = None) -> 
         for system in results.systems
     ]
     marked = {system: styles[system] for system in results.systems if kind.unit == "source words"}
-    return by_length(lines, buckets, marked, COLUMNS[column].axis, COLUMNS[column].top, kind.unit)
+    about = COLUMNS[column]
+    return by_length(lines, buckets, marked, Axis(about.axis, top=about.top, digits=about.digits), kind.unit)
 
 
 def _key(kind: Kind) -> tuple[str, str, str]:
@@ -147,8 +150,7 @@ def by_length(
     lines: Sequence[Line],
     buckets: Sequence[Bucket],
     marked: dict[System, Look],
-    label: str = "BLEU",
-    top: float | None = 100,
+    y: Axis,
     unit: str = "source words",
 ) -> Chart:
     """Scores in buckets as a chart.
@@ -157,12 +159,12 @@ def by_length(
         lines: at least one, a point a bucket.
         buckets: from short to long; windows, which overlap, or buckets that do not.
         marked: the systems whose training length is to be marked: none where the buckets are of other units.
-        label, top: of the vertical axis.
+        y: what the scores are.
         unit: what lengths are counted in.
     """
     dashes = {system.max_train_words: look.dash for system, look in reversed(list(marked.items()))}
     marks = tuple((words, dashes[words]) for words in sorted(dashes))
-    return Chart(Axis(unit, buckets=tuple(buckets)), Axis(label, top=top), tuple(lines), marks)
+    return Chart(Axis(unit, buckets=tuple(buckets)), y, tuple(lines), marks)
 
 
 # --- training curves --------------------------------------------------------------------------------------------------
@@ -255,12 +257,10 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def interactive(chart: Chart, systems: Sequence[str], digits: int | None = None) -> dict[str, Any]:
+def interactive(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
     """The chart for the page's script (templates/report.js.j2), in JSON's types; NaN is null.
 
-    Args:
-        systems: the names of all; a line says which by its place in them.
-        digits: after the point, in tooltips and tables; as many as the size of a number asks for, if not told.
+    `systems` are the names of all: a line says which by its place in them.
     """
 
     def axis(it: Axis) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def interactive(chart: Chart, systems: Sequence[str], digits: int | None = None)
     return {
         "x": axis(chart.x) | ({"ticks": ticks} if ticks else {}),
         "y": axis(chart.y),
-        "digits": digits,
+        "digits": chart.y.digits,
         "sparse": SPARSE,
         "marks": [
             [place, words] for words, _ in chart.marks if (place := position(words, chart.x.buckets)) is not None

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lookback.alignment import WordAlignment
 from lookback.report import charts
-from lookback.report.columns import COLUMNS, known, note
+from lookback.report.columns import known, note
 from lookback.report.looks import looks
 from lookback.report.results import Results
 from lookback.report.sentences import Example
@@ -65,7 +65,7 @@ def _explorer(results: Results, names: list[str]) -> dict[str, Any]:
         "columns": [[name, column.title, note(results, name)] for name, column in columns.items()],
         "kinds": [[f"{place}", kind.label] for place, kind in enumerate(kinds)],
         "charts": {
-            f"{name} {place}": charts.interactive(charts.length(results, name, kind), names, COLUMNS[name].digits)
+            f"{name} {place}": charts.interactive(charts.length(results, name, kind), names)
             for name in columns
             for place, kind in enumerate(kinds)
         },

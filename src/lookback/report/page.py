@@ -4,6 +4,7 @@ Nothing is trained, translated or scored here. The same inputs give the same byt
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -30,6 +31,7 @@ from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
+EVERY_SENTENCE = "every-sentence.html"
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,18 @@ class Picture:
     """What is drawn, if it is a chart and no alignment."""
 
 
-def write(experiment: config.Experiment, results: Path, settings: config.Report) -> None:
+def write(
+    experiment: config.Experiment,
+    results: Path,
+    settings: config.Report,
+    every: Mapping[str, Sequence[dict[str, Any]]] | None = None,
+) -> None:
     """Write the report of one experiment into the folder that holds its results.
 
     Reads `results`/corpus.json and `results`/cells/<cell>/ of exactly the cells of the grid. Writes there by_length.csv
-    (the rows of all cells), report.md, report.html (one file that needs nothing else) and figures/.
+    (the rows of all cells), report.md, report.html (one file that needs nothing else) and figures/; with `every`, which
+    has all test sentences by the name of the cell in the form of examples.json, also every-sentence.html: the same page
+    with these.
 
     Raises:
         LookbackError: a result file is missing or malformed; cells were scored on different test sets or with
@@ -68,20 +77,25 @@ def write(experiment: config.Experiment, results: Path, settings: config.Report)
         for section in probes.sections(found)
     ]
     context["alignments"] = [picture for picture, _ in pictures if picture.name.startswith("alignment")]
+    pages = {"report.html": sentences.examples(found)}
+    if every:
+        pages[EVERY_SENTENCE] = sentences.examples(found, every=every)
     drawn = {picture.name: picture.chart for picture, _ in pictures if picture.chart}
-    context["data"] = interactive.data(found, drawn, context["examples"])
-    markdown, html = render("report.md.j2", context), render("report.html.j2", context)
+    texts = {"report.md": render("report.md.j2", context | {"examples": pages["report.html"]})}
+    for name, examples in pages.items():
+        data = interactive.data(found, drawn, examples)
+        texts[name] = render("report.html.j2", context | {"examples": examples, "data": data})
 
     folder = results / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():  # figures of sentences or formats that are no longer drawn
         if old.name not in written and old.suffix.removeprefix(".") in (*figures.FORMATS, "csv"):
             old.unlink()
-    for name, data in written.items():
-        (folder / name).write_bytes(data)
+    for name, content in written.items():
+        (folder / name).write_bytes(content)
     write_rows(results / "by_length.csv", (row for cell in found.cells for row in cell.rows))
-    (results / "report.md").write_text(markdown, encoding="utf-8")
-    (results / "report.html").write_text(html, encoding="utf-8")
+    for name, text in texts.items():
+        (results / name).write_text(text, encoding="utf-8")
 
 
 def _context(results: Results) -> dict[str, Any]:
@@ -101,7 +115,6 @@ def _context(results: Results) -> dict[str, Any]:
         "published": beside.section(results, literature.read()),
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
-        "examples": sentences.examples(results),
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),

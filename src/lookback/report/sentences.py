@@ -1,7 +1,7 @@
 """Translations side by side: the outputs of all systems for one sentence, with what differs from the reference."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,15 +63,18 @@ class Example:
     """Of the systems that have one for this sentence."""
 
 
-def examples(results: Results, highlighted: int = 8) -> list[Example]:
+def examples(
+    results: Results, highlighted: int = 8, every: Mapping[str, Sequence[dict[str, Any]]] | None = None
+) -> list[Example]:
     """The examples of all systems (of the first seed), from short to long; showcase sentences first.
 
-    As many test sentences as `highlighted` says, spread over the lengths, are marked to be shown at once.
+    As many test sentences as `highlighted` says, spread over the lengths, are marked to be shown at once. `every` has
+    further sentences by the name of the cell, as examples.json has them.
     """
     found: dict[tuple[Any, str], dict[System, dict[str, Any]]] = {}
     for result in first_seed(results):
-        for item in result.examples:
-            found.setdefault(_key(item), {})[result.system] = item
+        for item in (*result.examples, *(every or {}).get(result.cell.name, ())):
+            found.setdefault(_key(item), {}).setdefault(result.system, item)
     ordered = sorted(found.values(), key=lambda items: _order(next(iter(items.values()))))
     tested = [items for items in ordered if not next(iter(items.values())).get("showcase")]
     steps = np.linspace(0, len(tested) - 1, min(highlighted, len(tested))).round().astype(int) if tested else []

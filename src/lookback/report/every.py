@@ -1,0 +1,59 @@
+"""All sentences of the test set with the translations of all systems, for a page that is not for git."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookback import config
+from lookback.diagnosis import error_tags
+from lookback.errors import LookbackError
+from lookback.report.results import make_command
+from lookback.tokenizer import read_lines
+
+
+def read_every(experiment: config.Experiment, prepared: Path, translations: Path) -> dict[str, list[dict[str, Any]]]:
+    """By the name of the cell what examples.json has of some sentences, of all of them, without alignments.
+
+    Args:
+        experiment: whose cells of the first seed are read.
+        prepared: the folder of what the stage `prepare` wrote.
+        translations: the folder with those of the stage `translate`, a folder a cell.
+
+    Raises:
+        LookbackError: translations are missing, or are not as many as the sentences.
+    """
+    seed = experiment.grid.seeds[0]
+    for path in (prepared / "test.source", translations):
+        if not path.exists():
+            raise LookbackError(f"{path}: not here, and all sentences were asked for; make it with `dvc repro`")
+    sources, references = (list(read_lines(prepared / f"test.{side}")) for side in ("source", "target"))
+    words = np.load(prepared / "test.words.npy")[:, 0].tolist()
+    found = {}
+    for cell in (cell for cell in experiment.cells if cell.seed == seed):
+        folder = translations / cell.name
+        if not (folder / "test.csv").exists():
+            raise LookbackError(f"{folder}: no translations; make them with `{make_command(cell, 'translate')}`")
+        hypotheses = list(read_lines(folder / "test.hypotheses"))
+        with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
+            cut_off = [row["cut_off"] == "1" for row in csv.DictReader(file)]
+        if not len(hypotheses) == len(cut_off) == len(sources):
+            raise LookbackError(
+                f"{folder}: {len(hypotheses)} translations of {len(sources)} sentences; make them again"
+            )
+        found[cell.name] = [
+            {
+                "index": index,
+                "source": source,
+                "reference": reference,
+                "hypothesis": hypothesis,
+                "source_words": count,
+                "cut_off": cut,
+                "tags": error_tags(hypothesis, reference, cut),
+            }
+            for index, (source, reference, hypothesis, count, cut) in enumerate(
+                zip(sources, references, hypotheses, words, cut_off, strict=True)
+            )
+        ]
+    return found
