@@ -29,7 +29,7 @@ class Report(Settings):
     """Dots in an inch of the png files: 300 for print. Nothing else changes with it."""
     width_inches: Annotated[float, Field(gt=1)] = 7.0
     """How wide figures are drawn. Text keeps its size, so a narrow figure has larger text in the same column; below 5
-    the names of the lines go beneath the picture. The drawings for phones in report.html keep their width."""
+    the names of the lines go beneath the picture. The charts of report.html are as wide as its window."""
 
 
 class Params(Settings):

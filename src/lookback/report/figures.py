@@ -91,6 +91,7 @@ def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> byt
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "path" if text_as_paths else "none"}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind])
+    figure.set_layout_engine("none")  # laid out once, and so alike in all formats
     return buffer.getvalue()
 
 

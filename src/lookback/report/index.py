@@ -13,9 +13,12 @@ from markupsafe import Markup
 from lookback import config
 from lookback.buckets import ALL_LENGTHS
 from lookback.config import Experiment, FilesCorpus, FragmentCorpus
-from lookback.report import claims, figures, prose
+from lookback.report import charts, claims, figures, prose
 from lookback.report.page import inline_svg, render
 from lookback.report.results import Results
+
+INCHES = 3.7
+"""Width of the pictures."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _entry(results: Results, dpi: int) -> dict[str, Any]:
 
 
 def _picture(results: Results, dpi: int) -> Markup:
-    drawn = figures.save(figures.length(results, figures.NARROW_INCHES), "svg", dpi, text_as_paths=False)
+    drawn = figures.save(figures.draw(charts.length(results), INCHES), "svg", dpi, text_as_paths=False)
     systems = claims.listed([system.name for system in results.systems])
     alternative = f"BLEU against source length of {systems}; the report has the numbers."
     return inline_svg(drawn, f"{results.experiment.name}-", alternative)

@@ -1,0 +1,210 @@
+"""The page of a report, opened, read and clicked in a real browser."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select
+
+from lookback import config, report
+from lookback.scoring import read_rows, write_rows
+from tests import fake_results
+from tests.browser import DESKTOP, PHONE, open_page
+
+ROOT = Path(__file__).parents[1]
+SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of six systems with buckets of another kind."""
+    experiment = fake_results.experiment()
+    folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "demo", experiment)
+    for path in folder.glob("cells/*/by_length.csv"):
+        rows = read_rows(path)
+        shorter = [row for row in rows if row["bucket_high"] and row["bucket_high"] <= 40]
+        write_rows(path, [*rows, *(row | {"bucket_by": "reference_words"} for row in shorter)])
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    return folder / "report.html"
+
+
+def one(root: Chrome | WebElement, selector: str) -> WebElement:
+    return root.find_element(By.CSS_SELECTOR, selector)
+
+
+def every(root: Chrome | WebElement, selector: str) -> list[WebElement]:
+    return root.find_elements(By.CSS_SELECTOR, selector)
+
+
+def at(browser: Chrome, element: WebElement) -> None:
+    """The pointer, on an element that stands in the middle of the window."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    ActionChains(browser).move_to_element(element).perform()
+
+
+def click(browser: Chrome, element: WebElement) -> None:
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def lines(figure: WebElement) -> int:
+    return len(every(figure, ".plot path.line"))
+
+
+@SIZES
+def test_a_point_tells_its_system_value_interval_and_n(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    figure, tip = one(browser, "#figure-length"), one(browser, "#figure-length .tip")
+    assert not tip.is_displayed()
+    assert lines(figure) == 6
+    markers = every(figure, ".plot path[transform]")
+    at(browser, markers[-1])  # the last system's longest bucket
+    told = tip.text
+    assert re.fullmatch(r"transformer-30\nsource words 51–60: [\d.]+ \[[\d.]+, [\d.]+\], n = 200", told)
+    row = next(
+        row
+        for row in read_rows(page.parent / "by_length.csv")
+        if (row["system"], row["bucket_low"], row["seed"]) == ("transformer-30", 51, 1)
+    )
+    value, low, high = (float(number) for number in re.findall(r"\d+\.\d", told.split(":")[1]))
+    assert low < value < high
+    assert value == pytest.approx(row["bleu"], abs=1.5), "the mean of two seeds"
+    box, window = tip.rect, size[0]
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= window
+
+
+@SIZES
+def test_points_are_reached_from_the_keyboard_and_read_out(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    plot = one(browser, "#figure-length .plot > svg")
+    browser.execute_script("arguments[0].focus()", plot)
+    keys = ActionChains(browser)
+    keys.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_DOWN).perform()
+    tip = one(browser, "#figure-length .tip")
+    assert tip.text.startswith("bahdanau-60\nsource words 11–20: ")
+    assert tip.get_attribute("role") == "status"
+    ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+    assert not tip.is_displayed()
+
+
+@SIZES
+def test_measure_and_bucket_kind_are_chosen_and_stand_in_the_table(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    figure = one(browser, "#figure-length")
+    measure, kind = (Select(element) for element in every(figure, "select"))
+    assert [option.text for option in kind.options] == ["source words", "reference words"]
+    measure.select_by_visible_text("Length ratio")
+    kind.select_by_visible_text("reference words")
+    assert one(figure, ".what").text == "Length ratio by reference words."
+    assert "Words of the translations over words of the references" in one(figure, "p.note").text
+    assert not every(figure, ".mark"), "training lengths are in source words"
+    click(browser, one(figure, "details.numbers summary"))
+    rows = [[cell.text for cell in every(row, "th, td")] for row in every(figure, "details.numbers tr")]
+    assert rows[0][:3] == ["reference words", "n", "rnn_encoder_decoder-60"]
+    assert [row[0] for row in rows[1:]] == ["1–10", "11–20", "21–30", "31–40"]
+    assert all(re.fullmatch(r"0\.\d\d|1\.00", cell) for row in rows[1:] for cell in row[2:])
+    measure.select_by_visible_text("chrF")
+    assert "[" in one(figure, "details.numbers td:nth-child(3)").text
+
+
+@SIZES
+def test_systems_are_chosen_in_all_charts_and_sentences(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    length, curves = one(browser, "#figure-length"), one(browser, "#figure-curves")
+    before = lines(curves)
+    buttons = {button.text: button for button in every(length, ".legend button")}
+    assert len(buttons) == 6
+    click(browser, buttons["transformer-60"])
+    assert (lines(length), lines(curves)) == (5, before - 2)
+    active = browser.switch_to.active_element
+    assert (active.text, active.get_attribute("aria-pressed")) == ("transformer-60", "false")
+    assert "transformer-60" not in [name.text for name in every(browser, ".current code") if name.is_displayed()]
+    active.send_keys(Keys.SPACE)
+    assert lines(length) == 6
+    for button in list(buttons):
+        click(browser, next(it for it in every(length, ".legend button") if it.text == button))
+    assert "No system is chosen." in one(length, ".plot").text
+
+
+@SIZES
+def test_sentences_go_from_short_to_long_and_are_found(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    shown = [it for it in every(browser, ".example") if it.is_displayed()]
+    assert len(shown) == 1
+    shorter, longer = every(browser, ".steps button")
+    words = []
+    for _ in range(4):
+        words.append(int((one(browser, ".current").get_attribute("data-words")) or 0))
+        click(browser, longer)
+    assert words == sorted(words) == [4, 9, 12, 18]
+    click(browser, shorter)
+    assert one(browser, ".steps output").text == "18 words; sentence 5 of 11"
+    slider = one(browser, ".steps input")
+    slider.send_keys(Keys.END)
+    assert one(browser, ".current").get_attribute("data-words") == "58"
+    assert slider.get_attribute("aria-valuetext") == "58 words"
+    Select(one(browser, "#browser select")).select_by_visible_text("11–20 words")
+    assert one(browser, ".steps output").text.endswith("of 3"), "12 and 18 words, and the showcase"
+    Select(one(browser, "#browser select")).select_by_index(0)
+    click(browser, one(browser, "#browser input[type=checkbox]"))
+    assert not one(browser, ".steps output").text.endswith("of 11"), "all systems agree on short ones"
+    one(browser, "#browser input[type=search]").send_keys("no such word")
+    assert one(browser, ".steps output").text == "no sentence"
+
+
+@SIZES
+def test_a_word_lights_up_the_source_words_it_looked_at(browser: Chrome, page: Path, size: Any) -> None:
+    open_page(browser, page, size)
+    one(browser, ".steps input").send_keys(Keys.HOME)  # the showcase sentence
+    current = one(browser, ".current")
+    groups = [group for group in every(current, "dd[data-systems]") if group.get_attribute("tabindex") == "0"]
+    assert len(groups) == 1, "the models that have alignments wrote the same; the RNN encoder-decoder has none"
+    word = next(it for it in every(groups[0], ".w") if it.text == "sprang.")
+    at(browser, word)
+    assert "asked" in (word.get_attribute("class") or "")
+    lit = {it.text: it.get_attribute("style") for it in every(current, ".source .w") if it.get_attribute("style")}
+    assert list(lit)[-1] == "jumped."
+    told = one(current, ".looked").text.splitlines()
+    assert len(told) == 4, "a line for each of the systems"
+    assert re.match(r"bahdanau-60 “sprang.” ← .*jumped. \d+ %", told[0])
+    browser.execute_script("arguments[0].focus()", groups[0])
+    ActionChains(browser).send_keys(Keys.ARROW_LEFT).perform()
+    assert "“lag,”" in one(current, ".looked").text
+
+
+def test_without_the_script_everything_is_there(browser: Chrome, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        open_page(browser, page, PHONE)
+        assert all(svg.is_displayed() for svg in every(browser, ".plot > svg"))
+        assert sum(it.is_displayed() for it in every(browser, ".example")) == 11
+        assert not every(browser, "select")
+        assert not one(browser, ".scripted").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_print_has_the_charts_and_no_controls(browser: Chrome, page: Path) -> None:
+    open_page(browser, page, DESKTOP)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert not any(it.is_displayed() for it in every(browser, ".controls, nav, .files"))
+        assert all(it.is_displayed() for it in every(browser, "figure[data-chart] .plot > svg"))
+        assert sum(it.is_displayed() for it in every(browser, ".example")) > 5
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@SIZES
+@pytest.mark.parametrize("path", sorted(ROOT.glob("reports/*/*.html")), ids=lambda path: path.parent.name)
+def test_the_reports_in_git_open(browser: Chrome, path: Path, size: Any) -> None:
+    open_page(browser, path, size)
+    for plot in every(browser, "figure[data-chart] .plot"):
+        assert every(plot, "path.line")
+    assert path.stat().st_size < 1_000_000
