@@ -193,7 +193,19 @@ def test_bleu_stands_on_the_axes_of_the_figure_of_the_same_test_set(tmp_path):
         assert "Bahdanau" not in panel.caption
         assert any(line.system.endswith(", Luong") for line in panel.chart.lines)
     told = beside.section(found, PUBLISHED)
-    assert told.introduction.startswith("The test set of Bahdanau et al. 2015, Figure 2 is the one translated here")
+    assert told.introduction.startswith(
+        "BLEU stands on the axes of Bahdanau et al. 2015, Figure 2 (newstest2014, 3,003 sentences): that is the test "
+        "set translated here (1,200 sentences). It is measured not in their tokens"
+    )
+
+
+def test_tokenised_bleu_stands_on_their_axes_where_it_was_measured(tmp_path):
+    row = {"legacy_bleu": 33.3, "legacy_bleu_low": 31.0, "legacy_bleu_high": 35.0, "legacy_signature": "tok:moses"}
+    found = results(tmp_path, experiment(corpus=HUB, target_language="fr"), row=row)
+    same, other, *_ = shapes.panels(found, PUBLISHED.figures)
+    assert {point.y for point in same.chart.lines[0].points} == {33.3}
+    assert "Ours is BLEU of Moses tokens." in same.caption
+    assert len({point.y for point in other.chart.lines[0].points}) > 1, "a shape is of sacreBLEU, as the report"
 
 
 def test_a_shape_is_told_from_the_best_beyond_short_lines(tmp_path):

@@ -30,7 +30,7 @@ def section(results: Results, literature: Literature) -> Section:
     same = [figure for figure in literature.figures if same_test(results.experiment, figure.source)]
     tables = [t for t in literature.tables if t.source.experiment in ("", results.experiment.name)]
     return Section(
-        introduction=introduction(same),
+        introduction=introduction(results, same),
         panels=tuple(panels(results, literature.figures)),
         statements=tuple(statements(results, literature.figures)),
         differences=tuple(differences(results, [item.source for item in (*literature.figures, *tables)])),
@@ -39,17 +39,22 @@ def section(results: Results, literature: Literature) -> Section:
     )
 
 
-def introduction(same: Sequence[PublishedFigure]) -> str:
+def introduction(results: Results, same: Sequence[PublishedFigure]) -> str:
+    """What stands on the same axes, and what is a shape."""
     shape = (
-        "each curve is a percent of its own best, which tells how a system falls with length and nothing of how well "
-        "it translates"
+        "a percent of its own best, which tells how a system falls with length and nothing of how well it translates"
     )
-    if same:
+    if not same:
         return (
-            f"The test set of {listed([titled(figure.source) for figure in same])} is the one translated here, so BLEU "
-            f"stands on the same axes; it is tokenised otherwise, and more differs (below). Of the others {shape}."
+            f"No paper here has this test set, so BLEU cannot be compared with theirs: each curve is {shape}. What "
+            "differs is below."
         )
-    return f"No paper here has this test set, so BLEU cannot be compared with theirs: {shape}. What differs is below."
+    n, texts = integer(results.n(ALL_LENGTHS)), [f"{titled(it.source)} ({it.source.test_set})" for it in same]
+    tokens = "in tokens, as near to theirs as can be" if results.legacy_signature else "not in their tokens"
+    return (
+        f"BLEU stands on the axes of {listed(texts)}: that is the test set translated here ({n} sentences). It is "
+        f"measured {tokens}, and more differs (below). Each curve of other papers is {shape}."
+    )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

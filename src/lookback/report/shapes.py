@@ -91,6 +91,11 @@ def same_test(experiment: Experiment, source: Source) -> bool:
     )
 
 
+def same_column(results: Results) -> str:
+    """BLEU of tokens, as the papers score, where it was measured; sacreBLEU's otherwise."""
+    return "legacy_bleu" if results.legacy_signature else "bleu"
+
+
 def kind_of(results: Results, system: System) -> Kind | None:
     return KINDS.get(results.experiment.models[system.model].architecture)
 
@@ -118,15 +123,18 @@ def published(source: Source, curve: Curve) -> Trace:
     )
 
 
-def measured(results: Results, system: System, unit: str = "source_words") -> Trace:
+def measured(results: Results, system: System, unit: str = "source_words", column: str = "bleu") -> Trace:
     """A bucket stands at its middle, an open one as if it were as wide as the one before it.
 
     Args:
+        results: the experiment.
+        system: of it.
         unit: in the column `bucket_by`; without such rows there are no points.
+        column: `bleu` or `legacy_bleu`.
     """
     key = ("test", "all", unit)
     buckets = results.buckets_of(*key)
-    found = [(bucket, results.score(system, bucket, "bleu", *key)) for bucket in buckets]
+    found = [(bucket, results.score(system, bucket, column, *key)) for bucket in buckets]
     usable = [(bucket, score) for bucket, score in found if score.usable]
     return Trace(
         name=system.name,
@@ -194,7 +202,8 @@ def panels(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[Pan
     """BLEU on the axes of each figure of the same test set; of the others, shapes by the kind of system and by unit."""
     others = [figure for figure in figures if not same_test(results.experiment, figure.source)]
     for number, figure in enumerate((figure for figure in figures if figure not in others), start=1):
-        mine = [measured(results, system, figure.source.length) for system in ours(results, KINDS.values())]
+        column = same_column(results)
+        mine = [measured(results, system, figure.source.length, column) for system in ours(results, KINDS.values())]
         theirs = [published(figure.source, curve) for curve in figure.curves]
         yield _panel(results, f"published-same-{number}", theirs, mine, [figure], "BLEU")
     for name, kinds in PANELS.items():
@@ -233,12 +242,13 @@ def _panel(
         f"{'Percent of its own best BLEU' if relative else 'BLEU'} against length in {unit}. Gray: "
         f"{listed([figure.source.title for figure in figures])}, without intervals and counts, which are not printed.",
         f"Bands: {percent} bootstrap intervals" + (" of the BLEU, divided by the best." if relative else "."),
+        "" if relative else f"Ours is {'sacreBLEU' if same_column(results) == 'bleu' else 'BLEU of Moses tokens'}.",
     ]
     if relative:
         texts.append(f"Lengths of up to {SHORT} are left out, in the search for the best too.")
     if unit == "source pieces":
         texts.append(
-            "Pieces are each system's own."
+            "The pieces here are of another vocabulary than the paper's."
             if any(trace.points for trace in mine)
             else "The scores of this experiment have not been shared out by source pieces."
         )
@@ -249,7 +259,7 @@ def _panel(
     )
     tops = [point.high for line in lines for point in line.points if relative and not math.isnan(point.high)]
     chart = Chart(Axis(unit), Axis(label, top=max([100.0, *tops])), lines)
-    return Panel(name, chart, " ".join(texts), f"{texts[0]} {' '.join(told)}")
+    return Panel(name, chart, " ".join(filter(None, texts)), f"{texts[0]} {' '.join(told)}")
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------
