@@ -78,7 +78,8 @@ def test_it_is_said_when_the_search_writes_no_unknown_word(banned: bool, tmp_pat
 
 def test_all_files_are_there(written):
     figures = {path.name for path in (written / "figures").iterdir()}
-    names = ("length", "curves", "loss", "memory", "alignment-1", "alignment-2")
+    published = ("published-no-attention", "published-attention", "published-pieces")
+    names = ("length", "curves", "loss", *published, "memory", "alignment-1", "alignment-2")
     assert figures == {f"{name}.{form}" for name in names for form in ("svg", "png", "csv")}
     assert (written / "report.md").read_text(encoding="utf-8").count("](figures/") == len(names)
 
@@ -972,7 +973,7 @@ def test_page_is_accessible(written):
     assert tags.count("h1") == 1
     assert dict(page.elements)["html"]["lang"] == "en"
     svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(svgs) == 6
+    assert len(svgs) == 9
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
     assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in svgs)
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")

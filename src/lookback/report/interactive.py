@@ -28,18 +28,21 @@ def data(results: Results, drawn: Mapping[str, charts.Chart], examples: Iterable
         drawn: the charts of the page by name.
         examples: the sentences of the page, in their order there.
     """
-    names = [system.name for system in results.systems]
-    styles = looks(results.systems)
+    styles = {system.name: look for system, look in looks(results.systems).items()}
+    for chart in drawn.values():
+        for line in chart.lines:  # published systems too, after ours
+            styles.setdefault(line.system, line.look)
+    names = list(styles)
     found = {
         "systems": [
             {
-                "name": system.name,
-                "color": styles[system].color,
-                "marker": styles[system].marker,
-                "filled": styles[system].filled,
-                "dash": charts.dasharray(styles[system].dash),
+                "name": name,
+                "color": look.color,
+                "marker": look.marker,
+                "filled": look.filled,
+                "dash": charts.dasharray(look.dash),
             }
-            for system in results.systems
+            for name, look in styles.items()
         ],
         "charts": {name: charts.interactive(chart, names) for name, chart in drawn.items()},
         "explorer": _explorer(results, names),

@@ -14,7 +14,18 @@ import jinja2
 from markupsafe import Markup, escape
 
 from lookback import config
-from lookback.report import charts, claims, figures, interactive, probes, prose, sentences, tables
+from lookback.report import (
+    beside,
+    charts,
+    claims,
+    figures,
+    interactive,
+    literature,
+    probes,
+    prose,
+    sentences,
+    tables,
+)
 from lookback.report.charts import Chart
 from lookback.report.results import SPARSE, Results, make_command, read
 from lookback.scoring import write_rows
@@ -58,7 +69,7 @@ def write(
     found = read(experiment, results)
     context = _context(found)
     with figures.styled(settings):
-        pictures = _pictures(found, settings)
+        pictures = _pictures(found, context["published"], settings)
     written = {name: data for picture, files in pictures for name, data in files.items()}
     context["pictures"] = {picture.name: picture for picture, _ in pictures}
     context["probes"] = [
@@ -101,6 +112,7 @@ def _context(results: Results) -> dict[str, Any]:
         "quality": [*quality, *tables.comparisons(results)],
         "joined": tables.joined(results),
         "joined_statements": claims.joined_statements(results),
+        "published": beside.section(results, literature.read()),
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
@@ -120,7 +132,9 @@ def _context(results: Results) -> dict[str, Any]:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, dict[str, bytes]]]:
+def _pictures(
+    results: Results, published: beside.Section, settings: config.Report
+) -> list[tuple[Picture, dict[str, bytes]]]:
     """Every figure of the report, with the files to write of it."""
     seeds, thin = "", ""
     if len(results.seeds) > 1:
@@ -154,6 +168,7 @@ def _pictures(results: Results, settings: config.Report) -> list[tuple[Picture, 
                 charts.length(results, "reference_loss"),
             )
         )
+    drawn += [(panel.name, panel.caption, panel.alternative, panel.chart) for panel in published.panels]
     for section in probes.sections(results):
         for name, it in section.charts.items():
             caption = f"{it.caption} Bands: {percent} bootstrap intervals."
