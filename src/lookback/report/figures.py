@@ -168,7 +168,7 @@ def _line(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, chart: Chart) ->
         axes.plot(x, y, **look.line, zorder=3)
     else:
         style = look.line | {"linewidth": 0.8 if line.thin else 1.5, "markersize": 4}
-        axes.plot(x, y, **style, markevery=max(1, len(x) // 8), zorder=3)
+        axes.plot(x, y, **style, markevery=max(1, len(x) // 8) if len(x) > 16 else 1, zorder=3)
 
 
 def _bars(axes: Axes, line: Line, x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:

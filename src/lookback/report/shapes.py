@@ -205,22 +205,24 @@ def panels(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[Pan
         column = same_column(results)
         mine = [measured(results, system, figure.source.length, column) for system in ours(results, KINDS.values())]
         theirs = [published(figure.source, curve) for curve in figure.curves]
-        yield _panel(results, f"published-same-{number}", theirs, mine, [figure], "BLEU")
+        yield _panel(results, f"published-same-{number}", "On the axes of the paper", theirs, mine, [figure], "BLEU")
     for name, kinds in PANELS.items():
         shown = [f for f in others if f.source.length == "source_words"]
         theirs = [published(f.source, curve) for f in shown for curve in f.curves if curve.kind in kinds]
         mine = [measured(results, system) for system in ours(results, kinds) if system in longest(results)]
         if mine and theirs:
-            yield _panel(results, f"published-{name}", theirs, mine, shown, "percent of its own best")
+            heading = "Without attention" if name == "no-attention" else "With attention"
+            yield _panel(results, f"published-{name}", heading, theirs, mine, shown, "percent of its own best")
     if shown := [f for f in others if f.source.length == "source_pieces"]:
         theirs = [published(f.source, curve) for f in shown for curve in f.curves if curve.kind != "other"]
         mine = [measured(results, s, "source_pieces") for s in ours(results, KINDS.values()) if s in longest(results)]
-        yield _panel(results, "published-pieces", theirs, mine, shown, "percent of its own best")
+        yield _panel(results, "published-pieces", "By source pieces", theirs, mine, shown, "percent of its own best")
 
 
 def _panel(
     results: Results,
     name: str,
+    heading: str,
     theirs: Sequence[Trace],
     mine: Sequence[Trace],
     figures: Sequence[PublishedFigure],
@@ -239,7 +241,7 @@ def _panel(
     unit = in_words(figures[0].source.length)
     percent = f"{100 * results.experiment.evaluate.confidence:g} %"
     texts = [
-        f"{'Percent of its own best BLEU' if relative else 'BLEU'} against length in {unit}. Gray: "
+        f"{heading}: {'percent of its own best BLEU' if relative else 'BLEU'} against length in {unit}. Gray: "
         f"{listed([figure.source.title for figure in figures])}, without intervals and counts, which are not printed.",
         f"Bands: {percent} bootstrap intervals" + (" of the BLEU, divided by the best." if relative else "."),
         "" if relative else f"Ours is {'sacreBLEU' if same_column(results) == 'bleu' else 'BLEU of Moses tokens'}.",
