@@ -15,14 +15,13 @@ from markupsafe import Markup, escape
 
 from lookback import config
 from lookback.report import (
-    beside,
     charts,
     claims,
     figures,
     interactive,
-    literature,
     probes,
     prose,
+    published,
     sentences,
     tables,
 )
@@ -112,7 +111,7 @@ def _context(results: Results) -> dict[str, Any]:
         "quality": [*quality, *tables.comparisons(results)],
         "joined": tables.joined(results),
         "joined_statements": claims.joined_statements(results),
-        "published": beside.section(results, literature.read()),
+        "published": published.section(results, published.read()),
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
@@ -133,7 +132,7 @@ def _context(results: Results) -> dict[str, Any]:
 
 
 def _pictures(
-    results: Results, published: beside.Section, settings: config.Report
+    results: Results, beside: published.Section, settings: config.Report
 ) -> list[tuple[Picture, dict[str, bytes]]]:
     """Every figure of the report, with the files to write of it."""
     seeds, thin = "", ""
@@ -168,7 +167,7 @@ def _pictures(
                 charts.length(results, "reference_loss"),
             )
         )
-    drawn += [(panel.name, panel.caption, panel.alternative, panel.chart) for panel in published.panels]
+    drawn += [(panel.name, panel.caption, panel.alternative, panel.chart) for panel in beside.panels]
     for section in probes.sections(results):
         for name, it in section.charts.items():
             caption = f"{it.caption} Bands: {percent} bootstrap intervals."

@@ -15,8 +15,8 @@ from lookback.buckets import Bucket
 from lookback.config import Experiment, HubCorpus
 from lookback.report.charts import Axis, Chart, Line, Point
 from lookback.report.claims import code, decimal, escape_markdown, integer, listed, longest
-from lookback.report.literature import Curve, Kind, PublishedFigure, Source
 from lookback.report.looks import DASHES, MARKERS, Look, looks
+from lookback.report.published.reading import Curve, Kind, PublishedFigure, Source
 from lookback.report.results import SPARSE, Results, Score, System
 
 SHORT = 10

@@ -1,6 +1,6 @@
 """Scores that papers print, from files that say where each was read.
 
-One CSV file for each figure or table, all in `published/` beside this module; a file put there is read like the others.
+One CSV file for each figure or table, all beside this module; a file put there is read like the others.
 It begins with lines `# key: value`, the fields of `Source`. A figure then has the columns of `CurveRow`, a point of a
 curve in each line, and a table those of `Entry`, a number in each line.
 """
@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from lookback.config.settings import Count, Settings
 from lookback.errors import LookbackError
 
-FOLDER = Path(__file__).parent / "published"
+FOLDER = Path(__file__).parent
 
 Kind = Literal["no attention", "attention", "self-attention", "phrases", "other"]
 """What a system is: an RNN with one vector for the sentence, one that looks back, a Transformer, phrase-based."""

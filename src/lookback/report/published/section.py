@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from lookback.buckets import ALL_LENGTHS
 from lookback.config import Words
 from lookback.report.claims import decimal, escape_markdown, integer, interval, listed, longest
-from lookback.report.literature import Literature, PublishedFigure, PublishedTable, Source
 from lookback.report.prose import direction
+from lookback.report.published.reading import Literature, PublishedFigure, PublishedTable, Source
+from lookback.report.published.shapes import Panel, in_words, ours, panels, same_test, statements, titled
 from lookback.report.results import Results, System
-from lookback.report.shapes import Panel, in_words, ours, panels, same_test, statements, titled
 from lookback.report.tables import Table
 from lookback.testsets import KNOWN
 

@@ -7,13 +7,13 @@ import pytest
 
 from lookback import config, report
 from lookback.errors import LookbackError
-from lookback.report import beside, literature, shapes
-from lookback.report.literature import Literature
+from lookback.report.published import reading, section, shapes
+from lookback.report.published.reading import Literature
 from lookback.report.results import Results, read
 from lookback.scoring import read_rows, write_rows
 from tests import fake_results
 
-PUBLISHED = literature.read()
+PUBLISHED = reading.read()
 BOTH = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60], "seeds": [1]}
 HUB = {"kind": "hub", "repository": "wmt/wmt14", "configuration": "fr-en"}
 TEXT = [{"source": "a.en", "target": "a.fr"}]
@@ -109,9 +109,9 @@ TABLE = HEAD + "system,kind,max_train_words,column,value\n"
 def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
     (tmp_path / "mine.csv").write_text(CURVES + "Mine,attention,50,15,30\nMine,attention,50,45.5,15\n")
     (tmp_path / "mine-too.csv").write_text(TABLE + "Mine,attention,,chrF,51.20\n")
-    found = literature.read(tmp_path)
+    found = reading.read(tmp_path)
     assert found.figures[0].curves[0].points == ((15, 30), (45.5, 15))
-    told = beside.section(results(tmp_path / "demo", experiment()), found)
+    told = section(results(tmp_path / "demo", experiment()), found)
     assert told.statements[0].startswith(
         "**Somebody 2020, Figure 1**: at the last point, 45.5 source words, so much of"
     )
@@ -152,7 +152,7 @@ def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
 def test_a_malformed_file_is_named_with_line_and_column(text, message, tmp_path):
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(LookbackError, match=message) as error:
-        literature.read(tmp_path)
+        reading.read(tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -192,7 +192,7 @@ def test_bleu_stands_on_the_axes_of_the_figure_of_the_same_test_set(tmp_path):
         assert panel.chart.y.label == "percent of its own best"
         assert "Bahdanau" not in panel.caption
         assert any(line.system.endswith(", Luong") for line in panel.chart.lines)
-    told = beside.section(found, PUBLISHED)
+    told = section(found, PUBLISHED)
     assert told.introduction.startswith(
         "BLEU stands on the axes of Bahdanau et al. 2015, Figure 2 (newstest2014, 3,003 sentences): that is the test "
         "set translated here (1,200 sentences). It is measured not in their tokens"
@@ -231,7 +231,7 @@ def test_a_shape_is_told_from_the_best_beyond_short_lines(tmp_path):
 def test_without_two_points_there_is_no_shape(tmp_path):
     found = results(tmp_path, experiment(), n=(200, 200, 3, 0, 0, 0, 0))
     assert [shapes.kept(shapes.measured(found, system)) for system in found.systems] == [None, None]
-    told = beside.section(found, PUBLISHED)
+    told = section(found, PUBLISHED)
     assert not [text for text in told.statements if "Here" in text]
     assert [panel.name for panel in told.panels][-1] == "published-pieces"
 
@@ -317,7 +317,7 @@ def test_shorter_training_is_said_to_be_exceeded(tmp_path):
 
 
 def tables(found: Results, published: Literature = PUBLISHED) -> dict[str, list[tuple[str, ...]]]:
-    return {it.title: list(it.rows) for it in beside.section(found, published).tables}
+    return {it.title: list(it.rows) for it in section(found, published).tables}
 
 
 def test_our_systems_stand_in_tables_that_have_their_kind(tmp_path):
@@ -333,9 +333,9 @@ def test_our_systems_stand_in_tables_that_have_their_kind(tmp_path):
     ] == "here: rnn_encoder_decoder-60"
     assert told["Vaswani et al. 2017, Table 2: en–fr"][-1][2] == "–", "no FLOPs are measured here"
     assert not any("Table 3" in title for title in told)
-    section = beside.section(found, PUBLISHED)
-    assert section.tables_introduction.startswith("These tables are not comparable with the scores here: ")
-    assert section.tables[0].note.endswith("1,200 sentences, 400 of them without unknown words.")
+    told = section(found, PUBLISHED)
+    assert told.tables_introduction.startswith("These tables are not comparable with the scores here: ")
+    assert told.tables[0].note.endswith("1,200 sentences, 400 of them without unknown words.")
 
 
 def test_of_the_same_test_set_all_systems_and_tokenised_bleu_are_shown(tmp_path):
@@ -351,7 +351,7 @@ def test_of_the_same_test_set_all_systems_and_tokenised_bleu_are_shown(tmp_path)
     ]
     assert told["Bahdanau et al. 2015, Table 1: en–fr"][-1][1] == "33.3 [31.0, 35.0]"
     assert [row[0] for row in told["Luong et al. 2015, Table 1: en–de"]][-1] == "here: bahdanau-60"
-    introduction = beside.section(found, PUBLISHED).tables_introduction
+    introduction = section(found, PUBLISHED).tables_introduction
     assert introduction.startswith("Bahdanau et al. 2015, Table 1, Cho et al. 2014b, Table 1, Sutskever et al. 2014, ")
     assert "The other tables are not comparable" in introduction
 
@@ -374,7 +374,7 @@ def test_table_3_stands_in_the_experiment_that_repeats_it(tmp_path):
 
 def test_what_differs_is_listed_ours_first(tmp_path):
     found = results(tmp_path, experiment())
-    ours, bahdanau, *others = beside.section(found, PUBLISHED).differences
+    ours, bahdanau, *others = section(found, PUBLISHED).differences
     for part in (
         "59,557 pairs with 1,000,000 source words",
         "1.2 to 1.3 million parameters",
@@ -400,7 +400,7 @@ def test_both_pages_have_the_section(tmp_path):
         assert f'id="figure-published-{name}"' in html
     numbers = (tmp_path / "figures" / "published-attention.csv").read_text(encoding="utf-8")
     assert "RNNsearch-50, Bahdanau" in numbers
-    told = beside.section(read(of, tmp_path), PUBLISHED)
+    told = section(read(of, tmp_path), PUBLISHED)
     for text in (*told.statements, *told.differences, told.introduction, told.tables_introduction):
         assert text in markdown
     assert html.count('<details id="table-published-') == len(told.tables)
@@ -410,10 +410,10 @@ def test_both_pages_have_the_section(tmp_path):
 def test_text_of_a_published_file_stays_text(tmp_path):
     hostile = "<b>*x*</b> | `y`"
     (tmp_path / "mine.csv").write_text(TABLE.replace("A paper", hostile) + f"{hostile},attention,,{hostile},3\n")
-    found = beside.section(results(tmp_path / "demo", experiment()), literature.read(tmp_path))
+    found = section(results(tmp_path / "demo", experiment()), reading.read(tmp_path))
     assert found.tables[0].rows[0][0] == hostile, "the templates escape tables"
     (tmp_path / "mine.csv").write_text(
         CURVES.replace("Somebody 2020", hostile) + "M,attention,,15,9\nM,attention,,20,9\n"
     )
-    found = beside.section(results(tmp_path / "again", experiment()), literature.read(tmp_path))
+    found = section(results(tmp_path / "again", experiment()), reading.read(tmp_path))
     assert found.statements[0].startswith(r"**\<b\>\*x\*\</b\> \| \`y\`, Figure 1**")
