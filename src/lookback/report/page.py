@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from lookback import config
 from lookback.report import claims, figures, probes, prose, sentences, tables
-from lookback.report.results import SPARSE, Results, make_command, read
+from lookback.report.results import SPARSE, Results, read
 from lookback.scoring import write_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -91,13 +91,13 @@ def _context(results: Results) -> dict[str, Any]:
         "examples": sentences.examples(results),
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
-        "provenance": tables.provenance(results),
+        "sources": tables.sources(results),
+        "provenance": [tables.runs(results), *tables.provenance(results)],
         "signatures": results.signatures,
         "limits": prose.limits(results),
         "commands": {
             "whole": f"dvc repro report@{results.experiment.name}",
             "again": f"python -m pipeline.report --experiment {results.experiment.name}",
-            "cells": [(cell.cell.name, make_command(cell.cell)) for cell in results.cells],
         },
     }
 
