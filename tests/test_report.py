@@ -17,7 +17,7 @@ from lookback.probes.table import write_points
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.claims import code
 from lookback.report.page import inline_svg
-from lookback.report.results import Results, Score, System, read
+from lookback.report.results import SPARSE, Results, Score, System, read
 from lookback.scoring import read_rows
 from tests import fake_results
 
@@ -1150,8 +1150,14 @@ def test_dvc_template_is_filled_and_uses_columns_that_exist(written):
     )
     chart = renderer.get_filled_template()
     assert "<DVC_METRIC" not in json.dumps(chart)
-    assert chart["encoding"]["x"]["type"] == "ordinal"
-    assert chart["encoding"]["color"]["field"] == "rev"
-    used = set(re.findall(r"datum(?:\.(\w+)|\['(\w+)'\])", json.dumps(chart["transform"])))
+    used = set(re.findall(r"datum(?:\.(\w+)|\['(\w+)'\])", json.dumps(chart)))
     made = {step["as"] for step in chart["transform"] if "calculate" in step}
+    (aggregate,) = (step for step in chart["transform"] if "aggregate" in step)
+    made |= {step["as"] for step in aggregate["aggregate"]}
     assert {one or other for one, other in used} - made <= set(rows[0])
+    drawn = set(re.findall(r'"field": "(\w+)"', json.dumps([chart["encoding"], chart["layer"]])))
+    assert drawn <= made | set(aggregate["groupby"])
+    assert {"bleu_low", "bleu_high"} <= {one or other for one, other in used}
+    assert f"datum.n < {SPARSE}" in json.dumps(chart)
+    channels = {name: facts.get("field") for layer in chart["layer"] for name, facts in layer["encoding"].items()}
+    assert (channels["strokeDash"], channels["shape"]) == ("rev", "system"), "revisions and systems can be told apart"
