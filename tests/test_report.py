@@ -17,7 +17,7 @@ from lookback.probes.table import write_points
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.claims import code
 from lookback.report.page import inline_svg
-from lookback.report.results import Results, Score, System, read
+from lookback.report.results import SPARSE, Results, Score, System, read
 from lookback.scoring import read_rows
 from tests import fake_results
 
@@ -1049,8 +1049,8 @@ def test_both_pages_say_the_same(written):
         for text in [question, *answers]:
             assert text in markdown
             assert re.sub(r"[`*]", "", text) in html
-    for command in ("dvc repro report@demo", "dvc repro evaluate@demo-bahdanau-60-s2"):
-        assert command in markdown
+    for command in ("dvc repro report@demo", "dvc repro evaluate@demo-<cell>"):
+        assert command in markdown.replace("\\", "")
         assert command in html
 
 
@@ -1058,9 +1058,46 @@ def test_signatures_fingerprints_and_runs_can_be_followed(written):
     markdown = (written / "report.md").read_text(encoding="utf-8")
     for text in (fake_results.BLEU_SIGNATURE, fake_results.CHRF_SIGNATURE):
         assert code(text) in markdown
-    for text in ("0123456789abcdef0123456789abcdef01234567", "ef" * 32, "mlflow_run_id", "conf/demo.yaml"):
+    for text in ("0123456789ab", "ef" * 32, "conf/demo.yaml"):
         assert text in markdown
     assert "412.3" not in markdown, "bare seconds say nothing"
+
+
+def test_each_run_is_found_in_git_and_in_mlflow(written):
+    table = tables.runs(read(fake_results.experiment(), written))
+    assert [row[0] for row in table.rows] == [cell.name for cell in fake_results.experiment().cells]
+    recorded = json.loads((written / "cells/bahdanau-30-s2/run.json").read_text(encoding="utf-8"))
+    commit = recorded["provenance"]["git_commit"]
+    assert ("bahdanau-30-s2", "2", commit[:12], recorded["mlflow_run_id"]) in table.rows
+    for table in tables.provenance(read(fake_results.experiment(), written)):
+        assert not {"mlflow_run_id", "provenance.git_commit", "provenance.git_dirty"} & {row[0] for row in table.rows}
+
+
+def test_a_run_with_uncommitted_changes_says_so(tmp_path):
+    recorded = {"provenance": {"git_commit": "ab" * 20, "git_dirty": True}, "mlflow_run_id": None}
+    ((_, _, commit, run),) = tables.runs(results(tmp_path, run=recorded)).rows
+    assert (commit, run) == ("ab" * 6 + " with uncommitted changes", "–")
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_numbers_are_followed_to_files_that_their_stages_write(tmp_path, measured):
+    """As dvc.yaml has it; a file that is written for nothing is not named."""
+    probed = {"probe": {"sentences": 50}, "speed": {"source_pieces": [3]}} if measured else {}
+    table = tables.sources(results(tmp_path, fake_results.experiment(grid=ONLY, **probed)))
+    stages = config.read_yaml(Path(__file__).parents[1] / "dvc.yaml")["stages"]
+    outs = {
+        name: {next(iter(out)) if isinstance(out, dict) else out for out in do.get("outs", []) + do.get("metrics", [])}
+        for name, do in ((name, stage["do"]) for name, stage in stages.items())
+    }
+    for _, file, named, command in table.rows:
+        last = named.split(", ")[-1]
+        assert set(named.split(", ")) <= set(stages)
+        path = f"reports/{file}".replace("cells/<cell>", "${item.experiment}/cells/${item.cell}")
+        path = path if "${" in path else f"reports/${{key}}/{file}"
+        assert path in outs[last]
+        assert command == f"dvc repro {last}@demo{'-<cell>' if '<cell>' in file else ''}"
+    files = {row[1] for row in table.rows}
+    assert ({"speed.csv", "cells/<cell>/probe.csv"} <= files) is measured
 
 
 def test_corpus_is_told_without_what_is_only_for_machines(written):
@@ -1118,8 +1155,14 @@ def test_dvc_template_is_filled_and_uses_columns_that_exist(written):
     )
     chart = renderer.get_filled_template()
     assert "<DVC_METRIC" not in json.dumps(chart)
-    assert chart["encoding"]["x"]["type"] == "ordinal"
-    assert chart["encoding"]["color"]["field"] == "rev"
-    used = set(re.findall(r"datum(?:\.(\w+)|\['(\w+)'\])", json.dumps(chart["transform"])))
+    used = set(re.findall(r"datum(?:\.(\w+)|\['(\w+)'\])", json.dumps(chart)))
     made = {step["as"] for step in chart["transform"] if "calculate" in step}
+    (aggregate,) = (step for step in chart["transform"] if "aggregate" in step)
+    made |= {step["as"] for step in aggregate["aggregate"]}
     assert {one or other for one, other in used} - made <= set(rows[0])
+    drawn = set(re.findall(r'"field": "(\w+)"', json.dumps([chart["encoding"], chart["layer"]])))
+    assert drawn <= made | set(aggregate["groupby"])
+    assert {"bleu_low", "bleu_high"} <= {one or other for one, other in used}
+    assert f"datum.n < {SPARSE}" in json.dumps(chart)
+    channels = {name: facts.get("field") for layer in chart["layer"] for name, facts in layer["encoding"].items()}
+    assert (channels["strokeDash"], channels["shape"]) == ("rev", "system"), "revisions and systems can be told apart"

@@ -26,7 +26,7 @@ from lookback.report import (
     tables,
 )
 from lookback.report.charts import Chart
-from lookback.report.results import SPARSE, Results, make_command, read
+from lookback.report.results import SPARSE, Results, read
 from lookback.scoring import write_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -117,13 +117,13 @@ def _context(results: Results) -> dict[str, Any]:
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
-        "provenance": tables.provenance(results),
+        "sources": tables.sources(results),
+        "provenance": [tables.runs(results), *tables.provenance(results)],
         "signatures": results.signatures,
         "limits": prose.limits(results),
         "commands": {
             "whole": f"dvc repro report@{results.experiment.name}",
             "again": f"python -m pipeline.report --experiment {results.experiment.name}",
-            "cells": [(cell.cell.name, make_command(cell.cell)) for cell in results.cells],
         },
     }
 

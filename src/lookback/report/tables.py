@@ -338,10 +338,53 @@ def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 # --- provenance -------------------------------------------------------------------------------------------------------
 
 
+def sources(results: Results) -> Table:
+    """From what a reader sees to the file that has the number, the stage that wrote it, and the command to do so again.
+
+    `<cell>` stands for the name of a cell.
+    """
+    name = results.experiment.name
+    files = {
+        "scores by length": ("cells/<cell>/by_length.csv", "evaluate"),
+        "tests, slopes, differences": ("comparisons.csv", "compare"),
+        "facts of a run": ("cells/<cell>/run.json", "train, evaluate"),
+        "training curves": ("cells/<cell>/curves.csv", "train, evaluate"),
+        "translations, alignments": ("cells/<cell>/examples.json", "translate, evaluate"),
+        "probes of a model": ("cells/<cell>/probe.csv", "probe"),
+        "cost of a step": ("speed.csv", "speed"),
+        "the corpus": ("corpus.json", "prepare, tokenize"),
+    }
+    unused = {"probe": results.experiment.probe is None, "speed": results.experiment.speed is None}
+    rows = []
+    for what, (file, stages) in files.items():
+        last = stages.rsplit(", ", 1)[-1]
+        of = f"{name}-<cell>" if file.startswith("cells/") else name
+        if not unused.get(last):
+            rows.append((what, file, stages, f"dvc repro {last}@{of}"))
+    return Table("sources", "Follow a number", ("number", "file", "stages", "to make it again"), tuple(rows))
+
+
+def runs(results: Results) -> Table:
+    """A row a cell: the seed, the commit that it was trained at, the run in MLflow that has its curves and scores."""
+    rows = []
+    for result in results.cells:
+        changed = " with uncommitted changes" if result.get("git_dirty") else ""
+        commit = told(result.get("git_commit"))[:12]
+        rows.append((result.cell.name, str(result.cell.seed), commit + changed, told(result.get("mlflow_run_id"))))
+    return Table("runs", "Follow a run", ("cell", "seed", "commit", "run in MLflow"), tuple(rows))
+
+
+TOLD_OF_RUNS = ("provenance.git_commit", "provenance.git_dirty", "mlflow_run_id")
+
+
 def _untold(key: str) -> bool:
-    """What the columns' names say already; and bare times, which say nothing without the machine's load: the ratio of
-    speeds is in the table of the comparison."""
-    return key.startswith("cell.") or any(part in ("seconds", "second") for part in re.split(r"[._]", key))
+    """What the columns' names and the table of runs say already; and bare times, which say nothing without the
+    machine's load: the ratio of speeds is in the table of the comparison."""
+    return (
+        key.startswith("cell.")
+        or key in TOLD_OF_RUNS
+        or any(part in ("seconds", "second") for part in re.split(r"[._]", key))
+    )
 
 
 def provenance(results: Results) -> list[Table]:
