@@ -81,7 +81,9 @@ def test_all_files_are_there(written):
     published = ("published-no-attention", "published-attention", "published-pieces")
     names = ("length", "curves", "loss", *published, "memory", "alignment-1", "alignment-2")
     assert figures == {f"{name}.{form}" for name in names for form in ("svg", "png", "csv")}
-    assert (written / "report.md").read_text(encoding="utf-8").count("](figures/") == len(names)
+    assert (written / "report.md").read_text(encoding="utf-8").count("](figures/") == 2 * len(names), (
+        "each with its numbers"
+    )
 
 
 def test_table_of_all_cells_holds_the_rows_of_the_cells_in_grid_order(written):
