@@ -39,8 +39,10 @@ def main() -> None:
     which.add_argument("--all", action="store_true", help="every experiment of conf/ with a folder in reports/")
     given = parser.parse_args()
     if not given.all:
-        write(given.experiment)
-        log_report(tracking_uri(stage.project_root()), given.experiment, stage.Layout(given.experiment).reports)
+        name = given.experiment
+        write(name)
+        uri = tracking_uri(stage.project_root())
+        log_report(uri, name, load_experiment(name).title, stage.Layout(name).reports)
         return
     write_all()
 
