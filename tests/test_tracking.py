@@ -452,6 +452,13 @@ def test_the_description_leads_to_the_newest_run_of_each_cell_and_to_the_report(
     assert links["report"].endswith(f"/runs/{report}/artifacts/report.html")
 
 
+def test_without_runs_the_description_leads_to_no_chart(uri: str, tmp_path: Path) -> None:
+    log_report(uri, "demo", "The demo", report_folder(tmp_path, "report.html"))
+    experiment = MlflowClient(uri).get_experiment_by_name("demo")
+    assert experiment
+    assert re.findall(r"\[(.*?)\]", experiment.tags["mlflow.note.content"]) == ["all runs", "report"]
+
+
 def test_runs_name_the_stage_that_made_them(uri: str, tmp_path: Path) -> None:
     trained = training(uri, tmp_path / "run_id", range(10, 20, 10))
     log_evaluation(uri, "demo", "cell", trained, *results(tmp_path / "results"))

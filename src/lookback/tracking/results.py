@@ -113,6 +113,8 @@ def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: st
         "BLEU by source length": f"#/metric?{query}&x_axis=step&show_point=true",
         "report": f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/report.html",
     }
+    if not runs:  # a report of results whose runs are in another store
+        del links["BLEU by source length"]
     text = f"{title}: {', '.join(f'[{name}]({link})' for name, link in links.items())}"
     client.set_experiment_tag(experiment_id, "mlflow.note.content", text)
 
