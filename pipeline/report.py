@@ -48,8 +48,10 @@ def main() -> None:
     if given.all and given.every_sentence:
         parser.error("--every-sentence is for one report: give --experiment NAME")
     if not given.all:
-        write(given.experiment, given.every_sentence)
-        log_report(tracking_uri(stage.project_root()), given.experiment, stage.Layout(given.experiment).reports)
+        name = given.experiment
+        write(name, given.every_sentence)
+        uri = tracking_uri(stage.project_root())
+        log_report(uri, name, load_experiment(name).title, stage.Layout(name).reports)
         return
     write_all()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -408,14 +410,61 @@ def test_only_buckets_of_source_words_are_logged_against_length(tmp_path: Path) 
     assert scores([*rows, *others]) == scores(rows)
 
 
-def test_the_report_run_holds_the_report(uri: str, tmp_path: Path) -> None:
-    for name in ("report.md", "figures/length.svg", "cells/one/run.json"):
-        (tmp_path / "reports" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "reports" / name).write_text("first", encoding="utf-8")
+def report_folder(tmp_path: Path, *names: str) -> Path:
+    folder = tmp_path / "reports"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in (*names, "cells/one/run.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("report", encoding="utf-8")
+    return folder
+
+
+def test_the_report_run_holds_the_report_and_nothing_older(uri: str, tmp_path: Path) -> None:
+    log_report(
+        uri, "demo", "The demo", report_folder(tmp_path, "report.md", "figures/old.svg", "old/old.md", "old.csv")
+    )
     for _ in range(2):
-        log_report(uri, "demo", tmp_path / "reports")
-    ((report,),) = stored(uri).values()
-    assert files(uri, report.info.run_id) == ["figures/length.svg", "report.md"]
+        log_report(uri, "demo", "The demo", report_folder(tmp_path, "report.md", "figures/length.svg"))
+        ((report,),) = stored(uri).values()
+        assert files(uri, report.info.run_id) == ["figures/length.svg", "report.md"]
+
+
+def test_the_description_leads_to_the_newest_run_of_each_cell_and_to_the_report(uri: str, tmp_path: Path) -> None:
+    for number, edges in enumerate([(6, 20), (10, 20)]):  # other scores: the second gets a run of its own
+        rows, folder = results(tmp_path / "results", edges)
+        newest = log_evaluation(uri, "demo", "transformer-60-s1", f"no such run {number}", rows, folder)
+    other = log_evaluation(uri, "demo", "bahdanau-60-s1", None, *results(tmp_path / "results"))
+    with Run(uri, "demo", "never evaluated") as run:
+        run.log_metrics({"train/loss": 1.0}, 1)
+    log_report(uri, "demo", "The demo", report_folder(tmp_path, "report.html"))
+
+    experiment = MlflowClient(uri).get_experiment_by_name("demo")
+    assert experiment
+    text = experiment.tags["mlflow.note.content"]
+    assert text.startswith("The demo: [all runs](#/experiments/")
+    links = dict(re.findall(r"\[(.*?)\]\((.*?)\)", text))
+    chart = urllib.parse.parse_qs(links["BLEU by source length"].partition("?")[2], strict_parsing=True)
+    assert json.loads(chart["runs"][0]) == [other, newest]
+    assert json.loads(chart["experiments"][0]) == [experiment.experiment_id]
+    assert json.loads(chart["plot_metric_keys"][0]) == ["bleu_by_length"]
+    assert chart["x_axis"] == ["step"]
+    report = stored(uri)["demo: report"][0].info.run_id
+    assert links["report"].endswith(f"/runs/{report}/artifacts/report.html")
+
+
+def test_without_runs_the_description_leads_to_no_chart(uri: str, tmp_path: Path) -> None:
+    log_report(uri, "demo", "The demo", report_folder(tmp_path, "report.html"))
+    experiment = MlflowClient(uri).get_experiment_by_name("demo")
+    assert experiment
+    assert re.findall(r"\[(.*?)\]", experiment.tags["mlflow.note.content"]) == ["all runs", "report"]
+
+
+def test_runs_name_the_stage_that_made_them(uri: str, tmp_path: Path) -> None:
+    trained = training(uri, tmp_path / "run_id", range(10, 20, 10))
+    log_evaluation(uri, "demo", "cell", trained, *results(tmp_path / "results"))
+    log_evaluation(uri, "demo", "alone", None, *results(tmp_path / "results"))
+    assert stored(uri)["cell"][0].data.tags["mlflow.source.name"] == "train@demo-cell"
+    assert stored(uri)["alone"][0].data.tags["mlflow.source.name"] == "evaluate@demo-alone"
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------
@@ -441,7 +490,7 @@ def test_a_broken_database_is_told_once(
     damage(root / "mlflow.db")
     assert training(uri, tmp_path / "run_id", range(10, 50, 10)) is None
     log_evaluation(uri, "demo", "cell", None, *results(tmp_path / "results"))
-    log_report(uri, "demo", tmp_path / "results")
+    log_report(uri, "demo", "The demo", tmp_path / "results")
     told = lines(capsys)
     assert len(told) == 3  # one a stage
     assert all(line.startswith("tracking: MLflow at sqlite:///") for line in told)
@@ -593,6 +642,9 @@ def test_a_server_that_answers_then_hangs_then_dies(
     assert len(curve(server.uri, trained, "bleu_by_length")) == 3
     assert "pictures/bleu_by_length.png" in files(server.uri, trained)
     assert stored(server.uri)["cell"][0].data.params == {"model.hidden": "8"}
+    for name in ("old.svg", "new.svg"):
+        log_report(server.uri, "demo", "The demo", report_folder(tmp_path, f"figures/{name}"))
+    assert files(server.uri, stored(server.uri)["demo: report"][0].info.run_id) == ["figures/new.svg"]
 
     for number in (signal.SIGSTOP, signal.SIGKILL):
         logger = MLflowRunLogger(server.uri, "demo", "unlucky", {"a": 1}, {})

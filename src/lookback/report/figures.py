@@ -36,7 +36,8 @@ SHADES = 32
 """Of gray, in alignments: more than the eye tells apart."""
 
 MOST_NAMED = 11
-"""Buckets that have their name and count under a picture; of more, as many windows make, every second or third."""
+"""Buckets that have their name and count under a picture (under a narrow one half as many); of more, as many windows
+make, every second or third."""
 
 PLAIN: Any = {
     "font.size": 9.0,
@@ -205,7 +206,8 @@ def _scale_x(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.set_xlabel(chart.x.label)
         return
-    named = range(0, len(buckets), math.ceil(len(buckets) / MOST_NAMED))
+    wide = axes.figure.get_figure(root=True).get_size_inches()[0] >= 5
+    named = range(0, len(buckets), math.ceil(len(buckets) / (MOST_NAMED if wide else MOST_NAMED // 2 + 1)))
     axes.set_xticks(named, [f"{buckets[i]}\n{_n(chart.counts[i])}" for i in named])
     axes.set_xlim(-0.5, len(buckets) - 0.5)
     axes.grid(visible=False, axis="x")

@@ -5,10 +5,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lookback.scoring import Row, overall
 from lookback.tracking.run import Run, Status, flatten, stored_run
-from lookback.tracking.store import Connection, open_experiment
+from lookback.tracking.store import ROLE_TAG, Connection, open_experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,9 @@ SERIES = ("bleu", "chrf", "reference_loss")
 """Scores that are also logged against length."""
 
 TRAINING_RUN_TAG = "lookback.training_run"
+
+MOST_IN_LINK = 100
+"""Runs in the link to their chart: MLflow keeps 5,000 characters of a description."""
 
 
 def log_evaluation(
@@ -64,17 +68,69 @@ def log_evaluation(
         return run.run_id
 
 
-def log_report(uri: str, experiment: str, folder: Path) -> None:
-    """Put the report of an experiment, its tables and its figures into the experiment's report run."""
+def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
+    """Put the report of an experiment, its tables and its figures into the experiment's report run.
+
+    What an earlier report left there and this one does not have is deleted. The experiment's description gets links to
+    its runs, to their BLEU against length in one chart, and to the report.
+
+    Args:
+        uri: of the store.
+        experiment: the experiment's name.
+        title: the experiment's title, which begins the description.
+        folder: with the report; all of it goes along but cells/, whose files are with the runs of the cells.
+    """
     connection = Connection(uri, f"the report of {experiment}", PATIENCE)
     opened = connection.ask(lambda client: open_experiment(client, uri, experiment))
     if opened is None:
         return
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        below = file.relative_to(folder).parent
-        if below.parts[:1] != ("cells",):  # these are with the runs of the cells
-            where = below.as_posix() if below.parts else None
-            connection.ask(lambda client, file=file, where=where: client.log_artifact(opened[1], str(file), where))
+    experiment_id, run_id = opened
+    files = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
+    files = {name: file for name, file in files.items() if name.parts[0] != "cells"}
+    for name, file in files.items():
+        where = None if len(name.parts) == 1 else name.parent.as_posix()
+        connection.ask(lambda client, file=file, where=where: client.log_artifact(run_id, str(file), where))
+    connection.ask(lambda client: _describe(client, experiment_id, run_id, title))
+    connection.ask(lambda client: _delete_others(client, uri, run_id, {name.as_posix() for name in files}))
+
+
+def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: str) -> None:
+    """Write the description of an experiment, which its page shows in one line of Markdown at the top.
+
+    Without the links one would have to find the runs behind the pages for other kinds of work that MLflow opens first,
+    and to change the axis of the chart from time to step.
+    """
+    newest: dict[str, str] = {}
+    for run in client.search_runs([experiment_id], f"tags.`{ROLE_TAG}` = 'cell'", order_by=["start_time DESC"]):
+        if "bleu_by_length" in run.data.metrics:
+            newest.setdefault(str(run.info.run_name), run.info.run_id)
+    runs = [newest[name] for name in sorted(newest)][:MOST_IN_LINK]
+    chart = {"runs": runs, "experiments": [experiment_id], "metric": "bleu_by_length"}
+    chart["plot_metric_keys"] = ["bleu_by_length"]
+    query = "&".join(f"{key}={quote(json.dumps(value, separators=(',', ':')), ',')}" for key, value in chart.items())
+    links = {
+        "all runs": f"#/experiments/{experiment_id}/runs?workflowType=machine_learning",
+        "BLEU by source length": f"#/metric?{query}&x_axis=step&show_point=true",
+        "report": f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/report.html",
+    }
+    if not runs:  # a report of results whose runs are in another store
+        del links["BLEU by source length"]
+    text = f"{title}: {', '.join(f'[{name}]({link})' for name, link in links.items())}"
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", text)
+
+
+def _delete_others(client: "MlflowClient", uri: str, run_id: str, kept: set[str]) -> None:
+    """Delete the files of a run but for `kept`."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    found: list[str] = []
+    folders: list[str | None] = [None]
+    while folders:
+        for item in client.list_artifacts(run_id, folders.pop()):
+            (folders if item.is_dir else found).append(item.path)
+    repository = get_artifact_repository(str(client.get_run(run_id).info.artifact_uri), tracking_uri=uri)
+    for path in set(found) - kept:
+        repository.delete_artifacts(path)
 
 
 class EvaluationRun(Run):
@@ -111,7 +167,9 @@ class EvaluationRun(Run):
 
     def tags_of_new(self) -> dict[str, str]:
         note = "Scores without the training: its run is not in this store, or holds other scores."
-        return super().tags_of_new() | {TRAINING_RUN_TAG: self._training_run, "mlflow.note.content": note}
+        source = f"evaluate@{self.experiment}-{self.name}"
+        tags = {TRAINING_RUN_TAG: self._training_run, "mlflow.note.content": note, "mlflow.source.name": source}
+        return super().tags_of_new() | tags
 
     def is_new(self, key: str, step: int) -> bool:
         return (key, step) not in self._there

@@ -124,8 +124,8 @@ class Run:
         return all(known.get(key, value) == value for key, value in self._params.items())
 
     def tags_of_new(self) -> dict[str, str]:
-        """What marks a run that was not there yet."""
-        return {ROLE_TAG: "cell"}
+        """What marks a run that was not there yet: as its source in the UI, the stage in dvc.yaml that makes it."""
+        return {ROLE_TAG: "cell", "mlflow.source.name": f"train@{self.experiment}-{self.name}"}
 
     def opened(self, run_id: str) -> None:
         """Called (in the thread that writes) when the id is known."""
