@@ -67,6 +67,13 @@ def test_the_page_has_the_numbers_of_the_chart_and_no_nan(results: Results) -> N
     assert found["marks"] == [[1.0, 25]]
 
 
+def test_the_page_has_the_values_of_the_seeds(results: Results) -> None:
+    point = charts.interactive(charts.length(results), [system.name for system in results.systems])["lines"][0][
+        "points"
+    ][0]
+    assert point[5] == pytest.approx(charts.length(results).lines[0].points[0].seeds, rel=1e-4)
+
+
 def test_every_way_of_sharing_out_can_be_chosen(tmp_path: Path) -> None:
     experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [60]})
     folder = fake_results.write_all(tmp_path, experiment)

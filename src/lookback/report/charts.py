@@ -7,7 +7,7 @@ draws.
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, pairwise
 from typing import Any
@@ -283,22 +283,27 @@ def interactive(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
                 "dash": dasharray(line.look.dash),
                 "thin": line.thin,
                 "lowest": line.lowest,
-                "points": [list(_packed(point)) for point in line.points],
+                "points": [_packed(point) for point in line.points],
             }
             for line in chart.lines
         ],
     }
 
 
-def _packed(point: Point) -> Iterator[Any]:
-    """x, y, then low, high and n where there are any."""
-    values = [point.x, point.y, point.low, point.high]
-    packed: list[Any] = [None if not math.isfinite(value) else float(f"{value:.5g}") for value in values]
-    packed = [int(value) if value is not None and value == int(value) else value for value in packed]
-    packed.append(point.n)
+def _packed(point: Point) -> list[Any]:
+    """x, y, then low, high, n and the values of the seeds, as far as there are any."""
+    numbers = [_rounded(value) for value in (point.x, point.y, point.low, point.high)]
+    packed = [*numbers, point.n, [_rounded(seed) for seed in point.seeds] or None]
     while packed[-1] is None and len(packed) > 2:
         packed.pop()
-    yield from packed
+    return packed
+
+
+def _rounded(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    value = float(f"{value:.5g}")
+    return int(value) if value == int(value) else value
 
 
 def dasharray(dash: Any) -> str:

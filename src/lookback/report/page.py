@@ -188,11 +188,12 @@ def _pictures(
 def _picture(
     name: str, caption: str, alternative: str, of: Chart | list[figures.Alignment], settings: config.Report
 ) -> tuple[Picture, dict[str, bytes]]:
-    is_chart = isinstance(of, Chart)
-    draw = figures.draw if is_chart else figures.alignments
-    figure = draw(of, settings.width_inches)  # pyright: ignore[reportArgumentType]
+    if isinstance(of, Chart):
+        figure, table, chart = figures.draw(of, settings.width_inches), charts.table(of), of
+    else:
+        figure, table, chart = figures.alignments(of, settings.width_inches), figures.table(of), None
     files = {f"{name}.{kind}": figures.save(figure, kind, settings.dpi) for kind in settings.formats}
-    files[f"{name}.csv"] = (charts.table(of) if is_chart else figures.table(of)).encode()
+    files[f"{name}.csv"] = table.encode()
     svg = figures.save(figure, "svg", settings.dpi, text_as_paths=False)
     picture = Picture(
         name=name,
@@ -200,7 +201,7 @@ def _picture(
         alternative=alternative,
         svg=inline_svg(svg, f"{name}-", alternative),
         files={file.rsplit(".", 1)[-1]: f"figures/{file}" for file in files},
-        chart=of if is_chart else None,
+        chart=chart,
     )
     return picture, files
 
