@@ -1,5 +1,6 @@
 """The page of a report, opened, read and clicked in a real browser."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,64 @@ def test_the_reports_in_git_open(browser: Chrome, path: Path, size: Any) -> None
     for plot in every(browser, "figure[data-chart] .plot"):
         assert every(plot, "path.line")
     assert path.stat().st_size < 1_000_000
+
+
+# --- what is odd ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Right to left, one system without scores, one that writes nothing, and many sentences in narrow buckets."""
+    experiment = fake_results.experiment(
+        corpus={"kind": "hub", "repository": "a/b", "configuration": "x"},
+        source_language="ar",
+        target_language="he",
+        grid={"models": ["bahdanau", "transformer"], "max_train_words": [30, 35], "seeds": [1]},
+        evaluate={"bucket_edges": list(range(5, 65, 5))},
+    )
+    many: Any = {"n": (12_345,) * 12 + (0,), "edges": experiment.evaluate.bucket_edges}
+    folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "odd", experiment, n=many["n"])
+    scores = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+    for cell in experiment.cells:
+        if cell.name.startswith("bahdanau-35"):
+            bounds = ("bleu_low", "bleu_high", "chrf_low", "chrf_high")
+            fake_results.write_cell(folder, cell, row=dict.fromkeys((*scores, *bounds)), **many)
+        path = folder / "cells" / cell.name / "examples.json"
+        items = json.loads(path.read_text("utf-8"))
+        for item in items:
+            for key in ("source", "reference", "hypothesis"):
+                item[key] = item[key] and " ".join("אבג" for _ in item[key].split())
+            if cell.name.startswith("transformer-30"):
+                item["hypothesis"] = ""
+                item["alignment"] |= {"target_pieces": ["</s>"], "percent": item["alignment"]["percent"][-1:]}
+        fake_results.write_json(path, items)
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    return folder / "report.html"
+
+
+def press(browser: Chrome, element: WebElement, *keys: str) -> None:
+    browser.execute_script("arguments[0].focus()", element)
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def test_the_keyboard_passes_over_systems_without_numbers(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    plot, tip = one(browser, "#figure-length .plot > svg"), one(browser, "#figure-length .tip")
+    reached = []
+    press(browser, plot, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    for _ in range(3):
+        reached.append(tip.text.splitlines())
+        press(browser, plot, Keys.ARROW_DOWN)
+    assert [lines[0] for lines in reached] == ["bahdanau-30", "transformer-35", "transformer-30"]
+    assert all(lines[1].startswith("source words 6–10: ") for lines in reached)
+
+
+def test_the_keyboard_goes_to_the_same_place_of_another_line(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-published-no-attention")
+    plot, tip = one(figure, ".plot > svg"), one(figure, ".tip")
+    press(browser, plot, *[Keys.ARROW_RIGHT] * 5)
+    before = float(re.findall(r"words ([\d.]+):", tip.text)[0])
+    press(browser, plot, Keys.ARROW_DOWN)
+    after = float(re.findall(r"words ([\d.]+):", tip.text)[0])
+    assert abs(before - after) <= 5, "published points stand five words apart, ours ten"
