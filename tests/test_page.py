@@ -270,3 +270,47 @@ def test_the_keyboard_goes_to_the_same_place_of_another_line(browser: Chrome, pa
     press(browser, plot, Keys.ARROW_DOWN)
     after = float(re.findall(r"words ([\d.]+):", tip.text)[0])
     assert abs(before - after) <= 5, "published points stand five words apart, ours ten"
+
+
+def test_an_empty_translation_has_no_words_to_go_through(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    one(browser, ".steps input").send_keys(Keys.END)
+    groups = every(browser, ".current dd[data-systems]")
+    assert [group.get_attribute("tabindex") for group in groups if "nothing" in group.text] == [None]
+    assert {group.get_attribute("tabindex") for group in groups if "nothing" not in group.text} == {"0"}
+
+
+def test_text_stands_and_arrow_keys_go_as_its_script_does(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    current = one(browser, ".current")
+    assert {it.value_of_css_property("direction") for it in every(current, "dd") if "א" in it.text} == {"rtl"}
+    group = next(it for it in every(current, "dd[tabindex]") if "א" in it.text)
+    press(browser, group, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    words = every(group, ".w")
+    assert [index for index, word in enumerate(words) if "asked" in (word.get_attribute("class") or "")] == [1]
+
+
+def test_search_finds_words_of_the_shown_texts_alone(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    search, told = one(browser, "#browser input[type=search]"), one(browser, ".steps output")
+    for word, found in {"words": 0, "transformer": 0, "equal": 0, "showcase": 0, "sprang": 1, "MATTE": 11}.items():
+        search.clear()
+        search.send_keys(word)
+        count = sum(word.lower() in texts for texts in searched(browser))
+        assert (count > 0) == (found > 0)
+        assert told.text.endswith(f"of {count}") if count else told.text == "no sentence"
+    search.clear()
+    search.send_keys("sprang")
+    assert told.text.endswith("of 1")
+    for button in range(len(every(browser, "#figure-length .legend button"))):
+        click(browser, every(browser, "#figure-length .legend button")[button])
+    assert told.text == "no sentence", "only translations have it, and none is shown"
+
+
+def searched(browser: Chrome) -> list[str]:
+    """The texts of all sentences, without names, numbers of words and tags."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.example')].map((it) => { const copy = it.cloneNode(true);"
+        "copy.querySelectorAll('summary, dt, del, .tag, .looked').forEach((one) => one.remove());"
+        "return copy.textContent.toLowerCase(); })"
+    )
