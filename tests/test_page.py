@@ -314,3 +314,40 @@ def searched(browser: Chrome) -> list[str]:
         "copy.querySelectorAll('summary, dt, del, .tag, .looked').forEach((one) => one.remove());"
         "return copy.textContent.toLowerCase(); })"
     )
+
+
+def test_the_caption_tells_of_the_chart_that_is_chosen(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-length")
+    measure, kind = (Select(element) for element in every(figure, "select"))
+    caption = one(figure, "figcaption")
+    whole = caption.text
+    assert "Bars: 95 %" in whole
+    assert "Vertical lines" in whole
+    assert one(figure, ".files").is_displayed()
+    measure.select_by_visible_text("Length ratio")
+    assert "Bars" not in caption.text, "it has no intervals"
+    assert "Vertical lines" in caption.text
+    assert not one(figure, ".files").is_displayed(), "the files have BLEU"
+    kind.select_by_visible_text("reference words")
+    assert "Vertical lines" not in caption.text, "training lengths are in source words"
+    measure.select_by_index(0)
+    assert "Bars" in caption.text
+    kind.select_by_index(0)
+    assert caption.text.split(". ", 1)[1] == whole.split(". ", 1)[1]
+
+
+def test_charts_tell_windows_from_buckets(browser: Chrome, tmp_path: Path) -> None:
+    experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [60], "seeds": [1]})
+    folder = fake_results.write_all(tmp_path / "demo", experiment)
+    path = next(folder.glob("cells/*/by_length.csv"))
+    rows = read_rows(path)
+    windows = [row | {"bucket_by": "source_words_window"} for row in rows if row["bucket_high"]]
+    write_rows(path, [*rows, *windows])
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    open_page(browser, folder / "report.html")
+    figure = one(browser, "#figure-length")
+    Select(every(figure, "select")[1]).select_by_visible_text("source words, sliding windows")
+    assert one(figure, ".what").text == "BLEU by source words, sliding windows."
+    click(browser, one(figure, "details.numbers summary"))
+    assert one(figure, "details.numbers caption").text == "BLEU by source words, sliding windows"
