@@ -66,13 +66,13 @@ def test_a_point_tells_its_system_value_interval_and_n(browser: Chrome, page: Pa
     markers = every(figure, ".plot path[transform]")
     at(browser, markers[-1])  # the last system's longest bucket
     told = tip.text
-    assert re.fullmatch(r"transformer-30\nsource words 51–60: [\d.]+ \[[\d.]+, [\d.]+\], n = 200", told)
+    assert re.fullmatch(r"transformer-30\nsource words 51–60: [\d.]+ \[[\d.]+, [\d.]+\], n = 200; seeds [\d.]+, [\d.]+", told)
     row = next(
         row
         for row in read_rows(page.parent / "by_length.csv")
         if (row["system"], row["bucket_low"], row["seed"]) == ("transformer-30", 51, 1)
     )
-    value, low, high = (float(number) for number in re.findall(r"\d+\.\d", told.split(":")[1]))
+    value, low, high = (float(number) for number in re.findall(r"\d+\.\d", told.split(":")[1])[:3])
     assert low < value < high
     assert value == pytest.approx(row["bleu"], abs=1.5), "the mean of two seeds"
     box, window = tip.rect, size[0]
@@ -351,3 +351,32 @@ def test_charts_tell_windows_from_buckets(browser: Chrome, tmp_path: Path) -> No
     assert one(figure, ".what").text == "BLEU by source words, sliding windows."
     click(browser, one(figure, "details.numbers summary"))
     assert one(figure, "details.numbers caption").text == "BLEU by source words, sliding windows"
+
+
+def test_each_seed_is_a_dot_and_in_the_tip(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-length")
+    assert len(every(figure, ".plot circle.seed")) == 6 * 6 * 2, "systems, buckets, seeds"
+    press(browser, one(figure, ".plot > svg"), Keys.ARROW_RIGHT)
+    told = re.search(r"(\d+\.\d) \[.*\], n = 200; seeds (\d+\.\d), (\d+\.\d)$", one(figure, ".tip").text)
+    assert told
+    mean, *seeds = map(float, told.groups())
+    assert sum(seeds) / 2 == pytest.approx(mean, abs=0.11)
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 1280])
+def test_labels_of_a_chart_do_not_overlap(browser: Chrome, odd: Path, width: int) -> None:
+    open_page(browser, odd)
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 640}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.refresh()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    boxes = browser.execute_script(
+        "return [...document.querySelectorAll('#figure-length .plot text')].map((it) => {"
+        "const box = it.getBoundingClientRect(); return [it.textContent, box.left, box.right, box.top, box.bottom]; })"
+    )
+    assert {text for text, *_ in boxes} > {"n=12345", "source words"}
+    for place, (text, left, right, top, bottom) in enumerate(boxes):
+        for other, left_, right_, top_, bottom_ in boxes[:place]:
+            apart = left >= right_ or left_ >= right or top >= bottom_ - 4 or top_ >= bottom - 4
+            assert apart, f"{text} and {other}"

@@ -291,11 +291,11 @@ def interactive(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
 
 
 def _packed(point: Point) -> Iterator[Any]:
-    """x, y, then low, high and n where there are any."""
-    values = [point.x, point.y, point.low, point.high]
+    """x, y, then low, high, n and the seeds where there are any."""
+    values = [point.x, point.y, point.low, point.high, *point.seeds]
     packed: list[Any] = [None if not math.isfinite(value) else float(f"{value:.5g}") for value in values]
     packed = [int(value) if value is not None and value == int(value) else value for value in packed]
-    packed.append(point.n)
+    packed.insert(4, point.n)
     while packed[-1] is None and len(packed) > 2:
         packed.pop()
     yield from packed
