@@ -66,7 +66,9 @@ def test_a_point_tells_its_system_value_interval_and_n(browser: Chrome, page: Pa
     markers = every(figure, ".plot path[transform]")
     at(browser, markers[-1])  # the last system's longest bucket
     told = tip.text
-    assert re.fullmatch(r"transformer-30\nsource words 51–60: [\d.]+ \[[\d.]+, [\d.]+\], n = 200; seeds [\d.]+, [\d.]+", told)
+    assert re.fullmatch(
+        r"transformer-30\nsource words 51–60: [\d.]+ \[[\d.]+, [\d.]+\], n = 200; seeds [\d.]+, [\d.]+", told
+    )
     row = next(
         row
         for row in read_rows(page.parent / "by_length.csv")
@@ -184,6 +186,7 @@ def test_without_the_script_everything_is_there(browser: Chrome, page: Path) -> 
     try:
         open_page(browser, page, PHONE)
         assert all(svg.is_displayed() for svg in every(browser, ".plot > svg"))
+        assert all(svg.size["width"] >= 500 for svg in every(browser, ".plot > svg")), "their text can be read"
         assert sum(it.is_displayed() for it in every(browser, ".example")) == 11
         assert not every(browser, "select")
         assert not one(browser, ".scripted").is_displayed()
@@ -380,3 +383,16 @@ def test_labels_of_a_chart_do_not_overlap(browser: Chrome, odd: Path, width: int
         for other, left_, right_, top_, bottom_ in boxes[:place]:
             apart = left >= right_ or left_ >= right or top >= bottom_ - 4 or top_ >= bottom - 4
             assert apart, f"{text} and {other}"
+
+
+def test_a_page_without_scores_and_alignments(browser: Chrome, tmp_path: Path) -> None:
+    models = ["rnn_encoder_decoder"]
+    experiment = fake_results.experiment(grid={"models": models, "max_train_words": [60], "seeds": [1]})
+    scores = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+    bounds = ("bleu_low", "bleu_high", "chrf_low", "chrf_high")
+    folder = fake_results.write_all(tmp_path / "demo", experiment, row=dict.fromkeys((*scores, *bounds)))
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    open_page(browser, folder / "report.html")
+    assert not every(browser, "#figure-length select"), "there is nothing to choose"
+    assert one(browser, ".steps output").text.endswith(" of 11")
+    assert not every(browser, ".scripted"), "no word can light up"
