@@ -135,8 +135,10 @@ def test_a_page_with_every_sentence_has_them_all_from_short_to_long(local: Path)
     report.write(experiment, folder, Report(formats=("svg",)), every)
     page = (folder / "every-sentence.html").read_text(encoding="utf-8")
     assert page.count('<details class="example') == len(found)
-    assert '<dd class="source" lang="en">a b c</dd>' in page
-    assert '<dd class="source" lang="en">a b c</dd>' not in (folder / "report.html").read_text(encoding="utf-8")
+    assert '<dd class="source" lang="en" dir="auto">a b c</dd>' in page
+    assert '<dd class="source" lang="en" dir="auto">a b c</dd>' not in (folder / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The page of a report, opened, read and clicked in a real browser."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ def test_without_the_script_everything_is_there(browser: Chrome, page: Path) -> 
     try:
         open_page(browser, page, PHONE)
         assert all(svg.is_displayed() for svg in every(browser, ".plot > svg"))
+        assert all(svg.size["width"] >= 500 for svg in every(browser, ".plot > svg")), "their text can be read"
         assert sum(it.is_displayed() for it in every(browser, ".example")) == 11
         assert not every(browser, "select")
         assert not one(browser, ".scripted").is_displayed()
@@ -211,3 +213,187 @@ def test_the_reports_in_git_open(browser: Chrome, path: Path, size: Any) -> None
     for plot in every(browser, "figure[data-chart] .plot"):
         assert every(plot, "path.line")
     assert path.stat().st_size < 1_000_000
+
+
+# --- what is odd ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Right to left, one system without scores, one that writes nothing, and many sentences in narrow buckets."""
+    experiment = fake_results.experiment(
+        corpus={"kind": "hub", "repository": "a/b", "configuration": "x"},
+        source_language="ar",
+        target_language="he",
+        grid={"models": ["bahdanau", "transformer"], "max_train_words": [30, 35], "seeds": [1]},
+        evaluate={"bucket_edges": list(range(5, 65, 5))},
+    )
+    many: Any = {"n": (12_345,) * 12 + (0,), "edges": experiment.evaluate.bucket_edges}
+    folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "odd", experiment, n=many["n"])
+    scores = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+    for cell in experiment.cells:
+        if cell.name.startswith("bahdanau-35"):
+            bounds = ("bleu_low", "bleu_high", "chrf_low", "chrf_high")
+            fake_results.write_cell(folder, cell, row=dict.fromkeys((*scores, *bounds)), **many)
+        path = folder / "cells" / cell.name / "examples.json"
+        items = json.loads(path.read_text("utf-8"))
+        for item in items:
+            for key in ("source", "reference", "hypothesis"):
+                item[key] = item[key] and " ".join("אבג" for _ in item[key].split())
+            if cell.name.startswith("transformer-30"):
+                item["hypothesis"] = ""
+                item["alignment"] |= {"target_pieces": ["</s>"], "percent": item["alignment"]["percent"][-1:]}
+        fake_results.write_json(path, items)
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    return folder / "report.html"
+
+
+def press(browser: Chrome, element: WebElement, *keys: str) -> None:
+    browser.execute_script("arguments[0].focus()", element)
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def test_the_keyboard_passes_over_systems_without_numbers(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    plot, tip = one(browser, "#figure-length .plot > svg"), one(browser, "#figure-length .tip")
+    reached = []
+    press(browser, plot, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    for _ in range(3):
+        reached.append(tip.text.splitlines())
+        press(browser, plot, Keys.ARROW_DOWN)
+    assert [lines[0] for lines in reached] == ["bahdanau-30", "transformer-35", "transformer-30"]
+    assert all(lines[1].startswith("source words 6–10: ") for lines in reached)
+
+
+def test_the_keyboard_goes_to_the_same_place_of_another_line(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-published-no-attention")
+    plot, tip = one(figure, ".plot > svg"), one(figure, ".tip")
+    press(browser, plot, *[Keys.ARROW_RIGHT] * 5)
+    before = float(re.findall(r"words ([\d.]+):", tip.text)[0])
+    press(browser, plot, Keys.ARROW_DOWN)
+    after = float(re.findall(r"words ([\d.]+):", tip.text)[0])
+    assert abs(before - after) <= 5, "published points stand five words apart, ours ten"
+
+
+def test_an_empty_translation_has_no_words_to_go_through(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    one(browser, ".steps input").send_keys(Keys.END)
+    groups = every(browser, ".current dd[data-systems]")
+    assert [group.get_attribute("tabindex") for group in groups if "nothing" in group.text] == [None]
+    assert {group.get_attribute("tabindex") for group in groups if "nothing" not in group.text} == {"0"}
+
+
+def test_text_stands_and_arrow_keys_go_as_its_script_does(browser: Chrome, odd: Path) -> None:
+    open_page(browser, odd)
+    current = one(browser, ".current")
+    assert {it.value_of_css_property("direction") for it in every(current, "dd") if "א" in it.text} == {"rtl"}
+    group = next(it for it in every(current, "dd[tabindex]") if "א" in it.text)
+    press(browser, group, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    words = every(group, ".w")
+    assert [index for index, word in enumerate(words) if "asked" in (word.get_attribute("class") or "")] == [1]
+
+
+def test_search_finds_words_of_the_shown_texts_alone(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    search, told = one(browser, "#browser input[type=search]"), one(browser, ".steps output")
+    for word, found in {"words": 0, "transformer": 0, "equal": 0, "showcase": 0, "sprang": 1, "MATTE": 11}.items():
+        search.clear()
+        search.send_keys(word)
+        count = sum(word.lower() in texts for texts in searched(browser))
+        assert (count > 0) == (found > 0)
+        assert told.text.endswith(f"of {count}") if count else told.text == "no sentence"
+    search.clear()
+    search.send_keys("sprang")
+    assert told.text.endswith("of 1")
+    for button in range(len(every(browser, "#figure-length .legend button"))):
+        click(browser, every(browser, "#figure-length .legend button")[button])
+    assert told.text == "no sentence", "only translations have it, and none is shown"
+
+
+def searched(browser: Chrome) -> list[str]:
+    """The texts of all sentences, without names, numbers of words and tags."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('.example')].map((it) => { const copy = it.cloneNode(true);"
+        "copy.querySelectorAll('summary, dt, del, .tag, .looked').forEach((one) => one.remove());"
+        "return copy.textContent.toLowerCase(); })"
+    )
+
+
+def test_the_caption_tells_of_the_chart_that_is_chosen(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-length")
+    measure, kind = (Select(element) for element in every(figure, "select"))
+    caption = one(figure, "figcaption")
+    whole = caption.text
+    assert "Bars: 95 %" in whole
+    assert "Vertical lines" in whole
+    assert one(figure, ".files").is_displayed()
+    measure.select_by_visible_text("Length ratio")
+    assert "Bars" not in caption.text, "it has no intervals"
+    assert "Vertical lines" in caption.text
+    assert not one(figure, ".files").is_displayed(), "the files have BLEU"
+    kind.select_by_visible_text("reference words")
+    assert "Vertical lines" not in caption.text, "training lengths are in source words"
+    measure.select_by_index(0)
+    assert "Bars" in caption.text
+    kind.select_by_index(0)
+    assert caption.text.split(". ", 1)[1] == whole.split(". ", 1)[1]
+
+
+def test_charts_tell_windows_from_buckets(browser: Chrome, tmp_path: Path) -> None:
+    experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [60], "seeds": [1]})
+    folder = fake_results.write_all(tmp_path / "demo", experiment)
+    path = next(folder.glob("cells/*/by_length.csv"))
+    rows = read_rows(path)
+    windows = [row | {"bucket_by": "source_words_window"} for row in rows if row["bucket_high"]]
+    write_rows(path, [*rows, *windows])
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    open_page(browser, folder / "report.html")
+    figure = one(browser, "#figure-length")
+    Select(every(figure, "select")[1]).select_by_visible_text("source words, sliding windows")
+    assert one(figure, ".what").text == "BLEU by source words, sliding windows."
+    click(browser, one(figure, "details.numbers summary"))
+    assert one(figure, "details.numbers caption").text == "BLEU by source words, sliding windows"
+
+
+def test_each_seed_is_a_dot_and_in_the_tip(browser: Chrome, page: Path) -> None:
+    open_page(browser, page)
+    figure = one(browser, "#figure-length")
+    assert len(every(figure, ".plot circle.seed")) == 6 * 6 * 2, "systems, buckets, seeds"
+    press(browser, one(figure, ".plot > svg"), Keys.ARROW_RIGHT)
+    told = re.search(r"(\d+\.\d) \[.*\], n = 200; seeds (\d+\.\d), (\d+\.\d)$", one(figure, ".tip").text)
+    assert told
+    mean, *seeds = map(float, told.groups())
+    assert sum(seeds) / 2 == pytest.approx(mean, abs=0.11)
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 1280])
+def test_labels_of_a_chart_do_not_overlap(browser: Chrome, odd: Path, width: int) -> None:
+    open_page(browser, odd)
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 640}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.refresh()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    boxes = browser.execute_script(
+        "return [...document.querySelectorAll('#figure-length .plot text')].map((it) => {"
+        "const box = it.getBoundingClientRect(); return [it.textContent, box.left, box.right, box.top, box.bottom]; })"
+    )
+    assert {text for text, *_ in boxes} > {"n=12345", "source words"}
+    for place, (text, left, right, top, bottom) in enumerate(boxes):
+        for other, left_, right_, top_, bottom_ in boxes[:place]:
+            apart = left >= right_ or left_ >= right or top >= bottom_ - 4 or top_ >= bottom - 4
+            assert apart, f"{text} and {other}"
+
+
+def test_a_page_without_scores_and_alignments(browser: Chrome, tmp_path: Path) -> None:
+    models = ["rnn_encoder_decoder"]
+    experiment = fake_results.experiment(grid={"models": models, "max_train_words": [60], "seeds": [1]})
+    scores = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
+    bounds = ("bleu_low", "bleu_high", "chrf_low", "chrf_high")
+    folder = fake_results.write_all(tmp_path / "demo", experiment, row=dict.fromkeys((*scores, *bounds)))
+    report.write(experiment, folder, config.Report(formats=("svg",)))
+    open_page(browser, folder / "report.html")
+    assert not every(browser, "#figure-length select"), "there is nothing to choose"
+    assert one(browser, ".steps output").text.endswith(" of 11")
+    assert not every(browser, ".scripted"), "no word can light up"
