@@ -1,6 +1,7 @@
 """How the lines of a figure look: a model has a colour and a marker, a longest training sentence a dash.
 
-The colours are Okabe and Ito's, which the colour-blind can tell apart; markers are filled for the longest training
+The colours are Okabe and Ito's, which the colour-blind can tell apart, orange and sky blue darker than theirs so that
+all have a contrast of 3 to 1 with white; markers are filled for the longest training
 sentences of all. So every line can be told from every other in gray as well.
 """
 
@@ -12,7 +13,7 @@ import matplotlib
 
 from lookback.report.results import System
 
-OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
+OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#C48A00", "#3B9AD6", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.8)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
 FIRST = ("rnn_encoder_decoder", "bahdanau", "transformer")
