@@ -359,7 +359,7 @@ def test_charts_tell_windows_from_buckets(browser: Chrome, tmp_path: Path) -> No
     Select(every(figure, "select")[1]).select_by_visible_text("source words, sliding windows")
     assert one(figure, ".what").text == "BLEU by source words, sliding windows."
     summary = one(figure, "details.numbers summary")
-    assert summary.text == "Table: BLEU by source words"
+    assert summary.text == "Table: BLEU by source words, sliding windows"
     click(browser, summary)
     assert one(figure, "details.numbers caption").text == "BLEU by source words, sliding windows"
 
