@@ -9,6 +9,8 @@ Example: python -m pipeline.report --experiment demo
 """
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from lookback import report
@@ -57,17 +59,26 @@ def main() -> None:
 
 
 def write_all() -> None:
-    """Every report that can be written, and the index of them; then tells which could not be."""
-    found, others, failed = [], [], []
-    for name in sorted(path.stem for path in Path("conf").glob("*.yaml")):
-        try:
-            others.append(load_experiment(name))
-            folder = stage.Layout(name).reports
-            if folder.exists():
-                write(name)
-                found.append(read(others.pop(), folder))
-        except LookbackError as error:
-            failed.append(str(error))
+    """Every report that can be written, as many at once as there are cores, and the index of them; then tells which
+    could not be."""
+    running, found, others, failed = [], [], [], []
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for name in sorted(path.stem for path in Path("conf").glob("*.yaml")):
+            try:
+                experiment = load_experiment(name)
+            except LookbackError as error:
+                failed.append(str(error))
+                continue
+            if stage.Layout(name).reports.exists():
+                running.append((experiment, pool.submit(write, name)))
+            else:
+                others.append(experiment)
+        for experiment, work in running:
+            try:
+                work.result()
+                found.append(read(experiment, stage.Layout(experiment.name).reports))
+            except LookbackError as error:
+                failed.append(str(error))
     index.write(REPORTS, found, others, further(), load_params().report)
     print(f"wrote {REPORTS / 'index.html'}", flush=True)
     if failed:
