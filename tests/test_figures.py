@@ -55,6 +55,17 @@ def test_dpi_and_width_make_the_size(results):
     assert image.width == 600
 
 
+def test_a_png_has_a_palette_with_white_and_the_colours_of_the_lines(results):
+    image = Image.open(io.BytesIO(draw("length", results, formats=("png",))))
+    assert image.mode == "P"
+    assert image.width == 2100
+    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    assert tuple(pixels[0]) == (255, 255, 255)
+    for look in looks(results.systems).values():
+        color = np.array([int(look.color[i : i + 2], 16) for i in (1, 3, 5)])
+        assert np.abs(pixels.astype(int) - color).max(axis=1).min() <= 8, look.color
+
+
 def test_style_changes_the_figure_and_nothing_else(results):
     before = dict(matplotlib.rcParams)
     assert draw("length", results) != draw("length", results, style="ggplot")

@@ -100,7 +100,9 @@ def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> byt
 def _with_palette(buffer: io.BytesIO, dpi: int) -> bytes:
     """A PNG file in 256 colours: of lines on white the eye sees no difference, and it takes a third of the room."""
     output = io.BytesIO()
-    picture = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture = Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # The fast way makes white a shade darker.
+    picture.putpalette([255 if value >= 254 else value for value in picture.getpalette() or []])
     picture.save(output, "png", dpi=(dpi, dpi))
     return output.getvalue()
 
