@@ -78,6 +78,7 @@ def write_all() -> None:
                 work.result()
                 found.append(read(experiment, stage.Layout(experiment.name).reports))
             except LookbackError as error:
+                others.append(experiment)
                 failed.append(str(error))
     index.write(REPORTS, found, others, further(), load_params().report)
     print(f"wrote {REPORTS / 'index.html'}", flush=True)
