@@ -17,10 +17,10 @@ from lookback import report
 from lookback.config import Report, explained, load_experiment, load_params
 from lookback.errors import LookbackError
 from lookback.report import index
-from lookback.report.every import read_every
 from lookback.report.results import read
 from lookback.tracking import log_report, tracking_uri
 from pipeline import stage
+from pipeline.every import read_every
 
 REPORTS = Path("reports")
 SETTINGS = f"""\

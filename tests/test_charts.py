@@ -15,10 +15,10 @@ from lookback.buckets import Bucket
 from lookback.config import Report
 from lookback.errors import LookbackError
 from lookback.report import charts, interactive, sentences
-from lookback.report.every import read_every
 from lookback.report.looks import looks
 from lookback.report.results import Results, Score, System, read
 from lookback.scoring import read_rows, write_rows
+from pipeline.every import read_every
 from tests import fake_results
 
 

@@ -1,8 +1,8 @@
 """How the lines of a figure look: a model has a colour and a marker, a longest training sentence a dash.
 
 The colours are Okabe and Ito's, which the colour-blind can tell apart, orange and sky blue darker than theirs so that
-all have a contrast of 3 to 1 with white; markers are filled for the longest training
-sentences of all. So every line can be told from every other in gray as well.
+all have a contrast of 3 to 1 with white; markers are filled for the longest training sentences of all. So every line
+can be told from every other in gray as well.
 """
 
 from collections.abc import Sequence
