@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-## make repro    run the pipeline on the chosen experiments (the built-in corpus unless changed); JOBS=n trains n cells at once
+## make repro    run the pipeline on the chosen experiments (the built-in corpus unless changed); JOBS=n trains n runs at once
 repro: $(VENV)/installed
 	python -m pipeline.repro --jobs $(JOBS)
 

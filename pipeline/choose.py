@@ -1,10 +1,10 @@
-"""Chooses the experiments that `dvc repro` runs, by writing their cells to cells.yaml.
+"""Chooses the experiments that `dvc repro` runs, by writing their runs to runs.yaml.
 
 DVC can loop over a list that stands in a file but cannot multiply out a grid of its own for each experiment; so the
 grids of conf/ are spelled out here. Run it again after a change of `grid` or of where a corpus lies.
 
 Reads:   conf/<experiment>.yaml of each name given
-Writes:  cells.yaml
+Writes:  runs.yaml
 Example: python -m pipeline.choose demo canada-laws
 """
 
@@ -20,7 +20,7 @@ from lookback.config import Experiment, FilesCorpus, load_experiment, read_yaml
 from lookback.errors import LookbackError
 from pipeline import stage
 
-CELLS = Path("cells.yaml")
+RUNS = Path("runs.yaml")
 
 
 def corpus_input(experiment: Experiment) -> str:
@@ -37,33 +37,33 @@ def corpus_input(experiment: Experiment) -> str:
 
 
 def spelled_out(names: Iterable[str]) -> dict[str, Any]:
-    """What cells.yaml holds."""
-    experiments, cells = {}, {}
+    """What runs.yaml holds."""
+    experiments, runs = {}, {}
     for name in dict.fromkeys(names):
         experiment = load_experiment(name)
         experiments[name] = {"input": corpus_input(experiment)}
-        for cell in experiment.cells:
-            cells[f"{name}-{cell.name}"] = {
+        for run in experiment.runs:
+            runs[f"{name}-{run.name}"] = {
                 "experiment": name,
-                "cell": cell.name,
-                "model": cell.model,
-                "architecture": experiment.models[cell.model].architecture,
-                "max_train_words": cell.max_train_words,
+                "run": run.name,
+                "model": run.model,
+                "architecture": experiment.models[run.model].architecture,
+                "max_train_words": run.max_train_words,
             }
-    return {"experiments": experiments, "cells": cells}
+    return {"experiments": experiments, "runs": runs}
 
 
 def chosen() -> dict[str, Any]:
-    """The content of cells.yaml.
+    """The content of runs.yaml.
 
     Raises:
         LookbackError: it no longer says what conf/ says, or a text is not where conf/ says it is.
     """
-    written = read_yaml(CELLS)
+    written = read_yaml(RUNS)
     names = list(written["experiments"]) if isinstance(written, dict) and written.get("experiments") else []
     if not names or written != spelled_out(names):
         known = " ".join(names) or "demo"
-        raise LookbackError(f"{CELLS}: differs from the grids in conf/; run `python -m pipeline.choose {known}`")
+        raise LookbackError(f"{RUNS}: differs from the grids in conf/; run `python -m pipeline.choose {known}`")
     for name, about in written["experiments"].items():
         if not Path(about["input"]).exists():
             raise LookbackError(absent(name, about["input"]))
@@ -83,12 +83,12 @@ def main() -> None:
     yaml.default_flow_style = None
     yaml.width = 120
     yaml.dump(data, text)
-    CELLS.write_text(
-        "# Written by `python -m pipeline.choose`: the experiments and cells that DVC runs.\n" + text.getvalue()
+    RUNS.write_text(
+        "# Written by `python -m pipeline.choose`: the experiments and runs that DVC runs.\n" + text.getvalue()
     )
     for name, about in data["experiments"].items():
-        cells = [cell["cell"] for cell in data["cells"].values() if cell["experiment"] == name]
-        print(f"{name}: {len(cells)} cells: {', '.join(cells)}")
+        runs = [run["run"] for run in data["runs"].values() if run["experiment"] == name]
+        print(f"{name}: {len(runs)} runs: {', '.join(runs)}")
         if not Path(about["input"]).exists():
             print(f"  but {absent(name, about['input'])}")
 

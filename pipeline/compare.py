@@ -1,18 +1,19 @@
 """Sets the systems of an experiment against each other, by length, and each against its own training length.
 
-Reads:   conf/<experiment>.yaml: grid, evaluate; translations/<experiment>/<cell>/test.hypotheses of every cell of the
+Reads:   conf/<experiment>.yaml: grid, evaluate; translations/<experiment>/<run>/test.hypotheses of every run of the
          grid; data/<experiment>/prepared/test.target and test.words.npy
-Writes:  reports/<experiment>/comparisons.csv (see `lookback.comparison`); the seeds of a system are taken together
+Writes:  reports/<experiment>/comparisons.csv (see `lookback.evaluation.comparison`); the seeds of a system are
+         taken together
 Example: python -m pipeline.compare --experiment demo
 """
 
 import numpy as np
 
-from lookback.comparison import SCORES, System, compare, write_comparisons
 from lookback.config import Experiment
+from lookback.corpus.lines import read_lines
 from lookback.errors import LookbackError
-from lookback.scoring import SentenceStatistics, sentence_statistics
-from lookback.tokenizer import read_lines
+from lookback.evaluation.comparison import SCORES, System, compare, write_comparisons
+from lookback.evaluation.metrics import SentenceStatistics, sentence_statistics
 from pipeline import stage
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     given = stage.parser(__doc__).parse_args()
     experiment, layout = stage.load(given.experiment)
     systems = read_translations(experiment, layout, "test")
-    training = {cell.system: cell.max_train_words for cell in experiment.cells}
+    training = {run.system: run.max_train_words for run in experiment.runs}
     lengths = np.load(layout.prepared / "test.words.npy")[:, 0].astype(int)
     rows = []
     for metric in SCORES:
@@ -38,17 +39,17 @@ def read_translations(
     """Of each system, in the order of the grid, the sentence statistics of every seed on one test set.
 
     Raises:
-        LookbackError: a cell has not as many translations as there are references.
+        LookbackError: a run has not as many translations as there are references.
     """
     references = list(read_lines(layout.prepared / f"{test_set}.target"))
     systems: dict[str, list[SentenceStatistics]] = {}
-    for cell in experiment.cells:
-        path = layout.translations(cell.name) / f"{test_set}.hypotheses"
+    for run in experiment.runs:
+        path = layout.translations(run.name) / f"{test_set}.hypotheses"
         try:
             counted = sentence_statistics(list(read_lines(path)), references)
         except LookbackError as error:
             raise LookbackError(f"{path}: {error}") from None
-        systems.setdefault(cell.system, []).append(counted)
+        systems.setdefault(run.system, []).append(counted)
     return systems
 
 

@@ -7,8 +7,8 @@ Example: python -m pipeline.download --experiment demo
 """
 
 from lookback.config import FilesCorpus, FragmentCorpus
+from lookback.console import amount, duration
 from lookback.corpus import files, fragment, hub
-from lookback.terminal import amount, duration
 from pipeline import stage
 
 

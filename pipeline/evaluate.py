@@ -1,9 +1,9 @@
-"""Scores one cell's translations by length of the source sentence, and adds the scores to its MLflow run.
+"""Scores one run's translations by length of the source sentence, and adds the scores to its MLflow run.
 
-Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<cell>/; data/<experiment>/prepared/test.* and
+Reads:   conf/<experiment>.yaml: evaluate; translations/<experiment>/<run>/; data/<experiment>/prepared/test.* and
          testsets/; for buckets in source pieces, data/<experiment>/encoded/test.source.offsets.npy
-Writes:  reports/<experiment>/cells/<cell>/: metrics.json, by_length.csv, curves.csv, run.json, examples.json
-Example: python -m pipeline.evaluate --experiment demo --cell bahdanau-60-s1
+Writes:  reports/<experiment>/runs/<run>/: metrics.json, by_length.csv, curves.csv, run.json, examples.json
+Example: python -m pipeline.evaluate --experiment demo --run bahdanau-60-s1
 """
 
 import csv
@@ -12,26 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from lookback import testsets
-from lookback.evaluation import FurtherTranslations, evaluate
-from lookback.tokenizer import read_lines
+from lookback.corpus.lines import read_lines
+from lookback.data import testsets
+from lookback.evaluation.run import FurtherTranslations, evaluate
 from lookback.tracking import log_evaluation, tracking_uri
 from pipeline import stage
 
 
 def main() -> None:
-    given = stage.parser(__doc__, cell=True).parse_args()
+    given = stage.parser(__doc__, run=True).parse_args()
     experiment, layout = stage.load(given.experiment)
-    cell = experiment.cell(given.cell)
-    translations, output = layout.translations(cell.name), layout.results(cell.name)
+    run = experiment.run(given.run)
+    translations, output = layout.translations(run.name), layout.results(run.name)
     output.mkdir(parents=True, exist_ok=True)
-    training = stage.read_json(layout.model(cell.name) / "training.json")
+    training = stage.read_json(layout.model(run.name) / "training.json")
     words = np.load(layout.prepared / "test.words.npy").astype(int)
     lengths = {"reference_words": words[:, 1]}
     if "source_pieces" in experiment.evaluate.further_buckets:
         lengths["source_pieces"] = np.diff(np.load(layout.encoded / "test.source.offsets.npy"))
     rows = evaluate(
-        cell,
+        run,
         experiment.evaluate,
         sources=list(read_lines(layout.prepared / "test.source")),
         references=list(read_lines(layout.prepared / "test.target")),
@@ -47,7 +47,7 @@ def main() -> None:
         ],
     )
     log_evaluation(
-        tracking_uri(stage.project_root()), experiment.name, cell.name, training["mlflow_run_id"], rows, output
+        tracking_uri(stage.project_root()), experiment.name, run.name, training["mlflow_run_id"], rows, output
     )
 
 

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from lookback import config
-from lookback.diagnosis import error_tags
+from lookback.corpus.lines import read_lines
 from lookback.errors import LookbackError
+from lookback.evaluation.diagnosis import error_tags
 from lookback.report.results import make_command
-from lookback.tokenizer import read_lines
 
 
 def read_every(experiment: config.Experiment, prepared: Path, translations: Path) -> dict[str, list[dict[str, Any]]]:
-    """By the name of the cell what examples.json has of some sentences, of all of them, without alignments.
+    """By the name of the run what examples.json has of some sentences, of all of them, without alignments.
 
     Args:
-        experiment: whose cells of the first seed are read.
+        experiment: whose runs of the first seed are read.
         prepared: the folder of what the stage `prepare` wrote.
-        translations: the folder with those of the stage `translate`, a folder a cell.
+        translations: the folder with those of the stage `translate`, a folder a run.
 
     Raises:
         LookbackError: translations are missing, or are not as many as the sentences.
@@ -31,10 +31,10 @@ def read_every(experiment: config.Experiment, prepared: Path, translations: Path
     sources, references = (list(read_lines(prepared / f"test.{side}")) for side in ("source", "target"))
     words = np.load(prepared / "test.words.npy")[:, 0].tolist()
     found = {}
-    for cell in (cell for cell in experiment.cells if cell.seed == seed):
-        folder = translations / cell.name
+    for run in (run for run in experiment.runs if run.seed == seed):
+        folder = translations / run.name
         if not (folder / "test.csv").exists():
-            raise LookbackError(f"{folder}: no translations; make them with `{make_command(cell, 'translate')}`")
+            raise LookbackError(f"{folder}: no translations; make them with `{make_command(run, 'translate')}`")
         hypotheses = list(read_lines(folder / "test.hypotheses"))
         with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
             cut_off = [row["cut_off"] == "1" for row in csv.DictReader(file)]
@@ -42,7 +42,7 @@ def read_every(experiment: config.Experiment, prepared: Path, translations: Path
             raise LookbackError(
                 f"{folder}: {len(hypotheses)} translations of {len(sources)} sentences; make them again"
             )
-        found[cell.name] = [
+        found[run.name] = [
             {
                 "index": index,
                 "source": source,

@@ -9,9 +9,9 @@ Example: python -m pipeline.mechanisms
 import argparse
 from pathlib import Path
 
-from lookback import mechanisms
+from lookback import lesson as mechanisms
 from lookback.config import load_params
-from lookback.mechanisms import layers
+from lookback.lesson import layers
 from pipeline import stage
 
 OUTPUT = Path("reports/mechanisms")

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from lookback.config import load_experiment
-from lookback.published import PUBLISHED, REASONS, table
+from lookback.published.parameters import PUBLISHED, REASONS, table
 from pipeline import stage
 
 OUTPUT = Path("reports/parameters.md")

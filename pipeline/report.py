@@ -1,7 +1,7 @@
 """Writes the report and the figures of an experiment from the result files that are in git; trains nothing.
 
-Reads:   conf/<experiment>.yaml: grid; params.yaml: report; reports/<experiment>/corpus.json and cells/<cell>/ of
-         every cell of the grid
+Reads:   conf/<experiment>.yaml: grid; params.yaml: report; reports/<experiment>/corpus.json and runs/<run>/ of
+         every run of the grid
 Writes:  reports/<experiment>/: report.md, report.html, by_length.csv, figures/
 Example: python -m pipeline.report --experiment demo
          which also puts the report into MLflow; with --all, every experiment of conf/ that has a folder in reports/,
@@ -99,7 +99,7 @@ def further() -> list[index.Further]:
     pages = []
     lesson, picture = REPORTS / "mechanisms/index.html", REPORTS / "mechanisms/figures/simple-1.svg"
     if lesson.exists() and picture.exists():
-        from lookback.mechanisms import HEADLINE, TITLE  # takes seconds: imports torch
+        from lookback.lesson import HEADLINE, TITLE
 
         seen = "How much each word of a sentence looks at each other, in percent; the page has the numbers."
         pages.append(index.Further(TITLE, HEADLINE, "mechanisms/index.html", picture.read_bytes(), seen))

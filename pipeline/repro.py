@@ -1,6 +1,6 @@
-"""`dvc repro`, with several cells at once: DVC alone runs one stage after the other.
+"""`dvc repro`, with several runs at once: DVC alone runs one stage after the other.
 
-First what all cells need, then the stages of each cell, `--jobs` cells at a time, each with its share of the
+First what all runs need, then the stages of each run, `--jobs` runs at a time, each with its share of the
 processor's cores, then a plain `dvc repro` for all that is left.
 
 Example: python -m pipeline.repro --jobs 2
@@ -16,7 +16,7 @@ from pathlib import Path
 from lookback.errors import LookbackError
 from pipeline import choose, stage
 
-PER_CELL = ("train", "translate", "probe", "evaluate")
+PER_RUN = ("train", "translate", "probe", "evaluate")
 
 
 def dvc_repro(*arguments: str, threads: int | None = None) -> None:
@@ -33,7 +33,7 @@ def dvc_repro(*arguments: str, threads: int | None = None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at the same time")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at the same time")
     jobs = parser.parse_args().jobs
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = max(1, min(jobs, cores))
@@ -41,10 +41,10 @@ def main() -> None:
     if jobs > 1:
         dvc_repro(*(f"testsets@{name}" for name in chosen["experiments"]))
         # The longest runs first, so that none is left over at the end while the other cores stand idle.
-        order = sorted(chosen["cells"], key=lambda name: -chosen["cells"][name]["max_train_words"])
+        order = sorted(chosen["runs"], key=lambda name: -chosen["runs"][name]["max_train_words"])
 
         def work(name: str) -> None:
-            dvc_repro("-s", *(f"{part}@{name}" for part in PER_CELL), threads=cores // jobs)
+            dvc_repro("-s", *(f"{part}@{name}" for part in PER_RUN), threads=cores // jobs)
 
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(work, order))

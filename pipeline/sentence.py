@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lookback import dictionary
 from lookback.config import Experiment, Translate, load_experiment, load_params
+from lookback.decoding import dictionary
+from lookback.decoding.one_sentence import as_json, as_text, translator
 from lookback.errors import LookbackError
-from lookback.sentence import as_json, as_text, translator
 from pipeline import stage
 
 
@@ -64,7 +64,7 @@ def find(name: str) -> Path:
 def experiment_of(folder: Path) -> Experiment | None:
     """The experiment that the folder was trained for, if it says so and conf/ has it."""
     path = folder / "training.json"
-    name = stage.read_json(path).get("cell", {}).get("experiment") if path.exists() else None
+    name = stage.read_json(path).get("run", {}).get("experiment") if path.exists() else None
     return load_experiment(name) if name and Path("conf", f"{name}.yaml").exists() else None
 
 

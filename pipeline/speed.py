@@ -2,21 +2,21 @@
 
 Reads:   conf/<experiment>.yaml: speed, grid, models, train.scale_down, tokenize.vocabulary_size, translate.beam,
          evaluate; params.yaml: hardware
-Writes:  reports/<experiment>/speed.csv: ratios, a row a point (see `lookback.probes.Point`); without `speed` settings
-         the header alone
+Writes:  reports/<experiment>/speed.csv: ratios, a row a point (see `lookback.probes.points.Point`); without `speed`
+         settings the header alone
 Example: python -m pipeline.speed --experiment scores
 """
 
 from lookback.config import WordByWord, load_params
-from lookback.probes.table import write_points
-from lookback.speed import measure
+from lookback.probes.points import write_points
+from lookback.probes.speed import measure
 from pipeline import stage
 
 
 def main() -> None:
     given = stage.parser(__doc__).parse_args()
     experiment, layout = stage.load(given.experiment)
-    settings = {cell.model: experiment.model(cell) for cell in experiment.cells}
+    settings = {run.model: experiment.model(run) for run in experiment.runs}
     networks = {name: model for name, model in settings.items() if not isinstance(model, WordByWord)}
     points = []
     if experiment.speed is not None and networks:

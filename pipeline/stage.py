@@ -43,18 +43,18 @@ class Layout:
     def corpus_manifest(self) -> Path:
         return self.reports / "corpus.json"
 
-    def model(self, cell: str) -> Path:
-        return Path("models", self.experiment, cell)
+    def model(self, run: str) -> Path:
+        return Path("models", self.experiment, run)
 
-    def resume(self, cell: str) -> Path:
+    def resume(self, run: str) -> Path:
         """Outside the outs of any stage, since DVC deletes those before a stage runs."""
-        return Path(".resume", self.experiment, cell)
+        return Path(".resume", self.experiment, run)
 
-    def translations(self, cell: str) -> Path:
-        return Path("translations", self.experiment, cell)
+    def translations(self, run: str) -> Path:
+        return Path("translations", self.experiment, run)
 
-    def results(self, cell: str) -> Path:
-        return self.reports / "cells" / cell
+    def results(self, run: str) -> Path:
+        return self.reports / "runs" / run
 
 
 def project_root() -> Path:
@@ -62,12 +62,12 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
-def parser(doc: str | None, cell: bool = False) -> argparse.ArgumentParser:
-    """The command line of a stage: `--experiment`, and `--cell` where the stage runs once a cell."""
+def parser(doc: str | None, run: bool = False) -> argparse.ArgumentParser:
+    """The command line of a stage: `--experiment`, and `--run` where the stage runs once a run."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--experiment", required=True, metavar="NAME", help="an entry of conf/")
-    if cell:
-        made.add_argument("--cell", required=True, metavar="NAME", help="a cell of its grid, as bahdanau-60-s1")
+    if run:
+        made.add_argument("--run", required=True, metavar="NAME", help="a run of its grid, as bahdanau-60-s1")
     return made
 
 

@@ -6,7 +6,7 @@ Writes:  data/<experiment>/testsets/: manifest.json, and for each set <name>/{so
 Example: python -m pipeline.testsets --experiment demo
 """
 
-from lookback import testsets
+from lookback.data import testsets
 from pipeline import stage
 
 

@@ -5,7 +5,7 @@ Writes:  data/<experiment>/encoded/, and reports/<experiment>/corpus.json: all t
 Example: python -m pipeline.tokenize --experiment demo
 """
 
-from lookback.tokenizer import tokenize
+from lookback.data.encode import tokenize
 from pipeline import stage
 
 

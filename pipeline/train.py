@@ -1,54 +1,54 @@
-"""Trains one cell of the grid; killed at any moment and started again, a network goes on from its last validation.
+"""Trains one run of the grid; killed at any moment and started again, a network goes on from its last validation.
 
 Reads:   conf/<experiment>.yaml: train, models.<model>; params.yaml: hardware; data/<experiment>/encoded/
-Writes:  models/<experiment>/<cell>/: weights.safetensors and config.json, or of word_by_word dictionary.json; the
+Writes:  models/<experiment>/<run>/: weights.safetensors and config.json, or of word_by_word dictionary.json; the
          tokenizer, training.json
-Example: python -m pipeline.train --experiment demo --cell bahdanau-60-s1 (--fast-dev-run: does it work at all?)
+Example: python -m pipeline.train --experiment demo --run bahdanau-60-s1 (--fast-dev-run: does it work at all?)
 """
 
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lookback import dictionary
 from lookback.config import WordByWord, load_params
-from lookback.provenance import provenance
+from lookback.decoding import dictionary
 from lookback.tracking import tracking_uri
 from lookback.tracking.lightning import MLflowRunLogger
-from lookback.training import train
+from lookback.tracking.provenance import provenance
+from lookback.training.run import train
 from pipeline import stage
 
 
 def main() -> None:
-    parser = stage.parser(__doc__, cell=True)
+    parser = stage.parser(__doc__, run=True)
     parser.add_argument("--fast-dev-run", action="store_true", help="one step and one validation; writes nothing")
     given = parser.parse_args()
     experiment, layout = stage.load(given.experiment)
-    cell, hardware = experiment.cell(given.cell), load_params().hardware
-    model, settings = experiment.model(cell), experiment.training(cell)
+    run, hardware = experiment.run(given.run), load_params().hardware
+    model, settings = experiment.model(run), experiment.training(run)
     facts = provenance(stage.project_root()) | stage.fingerprints(stage.read_json(layout.corpus_manifest))
     if given.fast_dev_run:
         with TemporaryDirectory() as folder:
             resume, output = Path(folder, "resume"), Path(folder, "model")
             if isinstance(model, WordByWord):
-                dictionary.train(model, layout.encoded, cell, output, facts)
+                dictionary.train(model, layout.encoded, run, output, facts)
                 return
-            train(model, settings, hardware, layout.encoded, cell, resume, output, facts, fast_dev_run=True)
+            train(model, settings, hardware, layout.encoded, run, resume, output, facts, fast_dev_run=True)
         return
 
-    about = {"cell": cell.model_dump(), "model": model.model_dump(mode="json")}
+    about = {"run": run.model_dump(), "model": model.model_dump(mode="json")}
     if not isinstance(model, WordByWord):
         about["train"] = settings.model_dump(mode="json")
-    resume, output = layout.resume(cell.name), layout.model(cell.name)
+    resume, output = layout.resume(run.name), layout.model(run.name)
     logger = MLflowRunLogger(
-        tracking_uri(stage.project_root()), experiment.name, cell.name, about, facts, resume / "mlflow_run_id"
+        tracking_uri(stage.project_root()), experiment.name, run.name, about, facts, resume / "mlflow_run_id"
     )
     if isinstance(model, WordByWord):
-        result = dictionary.train(model, layout.encoded, cell, output, facts)
+        result = dictionary.train(model, layout.encoded, run, output, facts)
         logger.log_metrics({"train/entries": result["entries"]})
         logger.finalize("success")
     else:
-        result = asdict(train(model, settings, hardware, layout.encoded, cell, resume, output, facts, logger))
+        result = asdict(train(model, settings, hardware, layout.encoded, run, resume, output, facts, logger))
     about = result | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
     stage.write_json(output / "training.json", about)
 

@@ -1,10 +1,10 @@
-"""Translates the test sets with one cell's model, and measures the loss of a network on the references.
+"""Translates the test sets with one run's model, and measures the loss of a network on the references.
 
-Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<cell>/; data/<experiment>/encoded/ and testsets/
-Writes:  translations/<experiment>/<cell>/: test.hypotheses (plain text, a line a sentence), test.csv (what search and
+Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<run>/; data/<experiment>/encoded/ and testsets/
+Writes:  translations/<experiment>/<run>/: test.hypotheses (plain text, a line a sentence), test.csv (what search and
          model say of each), the same of each further set under its name; and examples.json (sentences from short to
          long, with alignments)
-Example: python -m pipeline.translate --experiment demo --cell bahdanau-60-s1
+Example: python -m pipeline.translate --experiment demo --run bahdanau-60-s1
 """
 
 import csv
@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lookback import dictionary, testsets
-from lookback.batching import EncodedSplit
 from lookback.config import Translate, WordByWord, load_params
-from lookback.tokenizer import load_tokenizer
-from lookback.tokenizer.words import UNKNOWN_MARK
-from lookback.translation import (
+from lookback.data import testsets
+from lookback.data.encoded import EncodedSplit
+from lookback.decoding import dictionary
+from lookback.decoding.translate import (
     Alignment,
     Translation,
     evenly_by_length,
@@ -27,7 +26,9 @@ from lookback.translation import (
     translate,
     translate_with_alignment,
 )
-from lookback.weights import load_model, place
+from lookback.models.saved import load_model, place
+from lookback.tokenizer import load_tokenizer
+from lookback.tokenizer.words import UNKNOWN_MARK
 from pipeline import stage
 
 Ids = Sequence[Sequence[int]]
@@ -35,16 +36,16 @@ Losses = Sequence[tuple[str, str]]
 
 
 def main() -> None:
-    given = stage.parser(__doc__, cell=True).parse_args()
+    given = stage.parser(__doc__, run=True).parse_args()
     experiment, layout = stage.load(given.experiment)
-    cell, settings = experiment.cell(given.cell), experiment.translate
-    folder, output = layout.model(cell.name), layout.translations(cell.name)
+    run, settings = experiment.run(given.run), experiment.translate
+    folder, output = layout.model(run.name), layout.translations(run.name)
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
     test = EncodedSplit.open(layout.encoded, "test")
     sources, references = ([side[i].tolist() for i in range(len(test))] for side in (test.source, test.target))
 
-    name = f"translate {cell.experiment}/{cell.name}"
-    if isinstance(experiment.models[cell.model], WordByWord):
+    name = f"translate {run.experiment}/{run.name}"
+    if isinstance(experiment.models[run.model], WordByWord):
         entries = dictionary.load(folder)
 
         def work(sources: Ids, references: Ids, search: Translate, name: str) -> tuple[list[Translation], Losses]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from lookback import config
-from lookback.comparison import COLUMNS as COMPARED
-from lookback.comparison import write_comparisons
-from lookback.evaluation import CURVE_COLUMNS
-from lookback.probes import Point
-from lookback.probes.table import write_points
-from lookback.scoring import COLUMNS, write_rows
+from lookback.evaluation.comparison import COLUMNS as COMPARED
+from lookback.evaluation.comparison import write_comparisons
+from lookback.evaluation.run import CURVE_COLUMNS
+from lookback.evaluation.tables import COLUMNS, write_rows
+from lookback.probes.points import Point, write_points
 
 SHOWCASE = "The cat that was sitting on the mat, which was next to the dog, jumped."
 BLEU_SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
@@ -58,74 +57,74 @@ def experiment(**changes: Any) -> config.Experiment:
 def write_all(
     folder: Path, of: config.Experiment, comparisons: list[dict[str, Any]] | None = None, **changes: Any
 ) -> Path:
-    """Writes the corpus and every cell of the grid under `folder`, and returns it."""
+    """Writes the corpus and every run of the grid under `folder`, and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "corpus.json", corpus())
     write_points(folder / "speed.csv", [])
     write_comparisons(folder / "comparisons.csv", comparisons or [])
-    for cell in of.cells:
-        write_cell(folder, cell, edges=of.evaluate.bucket_edges, **changes)
+    for run in of.runs:
+        write_run(folder, run, edges=of.evaluate.bucket_edges, **changes)
     return folder
 
 
-def write_cell(
+def write_run(
     folder: Path,
-    cell: config.Cell,
+    run: config.Run,
     *,
     edges: tuple[int, ...] = (10, 20, 30, 40, 50, 60),
     bleu: tuple[float, ...] | None = None,
     n: tuple[int, ...] = (200,) * 6 + (0,),
     half_width: float = 1.5,
-    run: dict[str, Any] | None = None,
+    record: dict[str, Any] | None = None,
     row: dict[str, Any] | None = None,
     source: str | None = None,
     points: list[Point] | None = None,
     further: dict[tuple[str, str], tuple[int, float]] | None = None,
 ) -> Path:
-    """Writes the six result files of one cell into `folder`/cells/<cell>.
+    """Writes the six result files of one run into `folder`/runs/<run>.
 
     Args:
         bleu: in each bucket; from `BLEU` (of the architecture that the model is named after) if not given.
         n: sentences of each bucket, the open one last.
         half_width: of the intervals.
-        run, row: entries of run.json and columns of by_length.csv that are to be otherwise.
+        record, row: entries of run.json and columns of by_length.csv that are to be otherwise.
         source: a source sentence to use in every example, instead of made-up ones.
         points: of probe.csv; the curves of a GRU for the model of that architecture, if not given.
         further: lines and BLEU of test sets and subsets beside the test set.
     """
-    output = folder / "cells" / cell.name
+    output = folder / "runs" / run.name
     output.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(cell.seed * 1000 + len(cell.name) + cell.max_train_words)
-    means = bleu or BLEU.get((cell.model, cell.max_train_words)) or BLEU["bahdanau", 60]
+    random = np.random.default_rng(run.seed * 1000 + len(run.name) + run.max_train_words)
+    means = bleu or BLEU.get((run.model, run.max_train_words)) or BLEU["bahdanau", 60]
     means = (*means, *(means[-1],) * len(n))[: len(n)]
     scores = [min(99.9, max(0.1, mean + random.normal(0, 0.3))) for mean in means]
     lows = [1, *(edge + 1 for edge in edges)]
     highs = [*edges, None]
     rows = [
-        _row(cell, low, high, count, score, half_width)
+        _row(run, low, high, count, score, half_width)
         for low, high, count, score in zip(lows, highs, n, scores, strict=True)
     ]
     total = sum(count * score for count, score in zip(n, scores, strict=True)) / sum(n)
-    rows.append(_row(cell, None, None, sum(n), total, half_width / 2))
-    if cell.model == "word_by_word":
+    rows.append(_row(run, None, None, sum(n), total, half_width / 2))
+    if run.model == "word_by_word":
         row = {"reference_loss": None} | (row or {})
     rows = [one | (row or {}) for one in rows]
     for (test_set, subset), (lines, score) in (further or {}).items():
-        rows.append(_row(cell, None, None, lines, score, half_width) | {"test_set": test_set, "subset": subset})
+        rows.append(_row(run, None, None, lines, score, half_width) | {"test_set": test_set, "subset": subset})
     write_rows(output / "by_length.csv", rows)
-    curve = _curve(cell, random)
+    curve = _curve(run, random)
     with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
         columns: list[str] = list(CURVE_COLUMNS)
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(curve)
-    facts = _run(cell, curve) | (run or {})
+    facts = _run(run, curve) | (record or {})
     metrics = {"bleu": round(total, 2)} | {key: facts[key] for key in ("valid_loss",) if key in facts}
     write_json(output / "run.json", facts)
     write_json(output / "metrics.json", metrics)
-    write_json(output / "examples.json", _examples(cell, random, source))
+    write_json(output / "examples.json", _examples(run, random, source))
     if points is None:
-        points = remembering(0.8) if cell.model == "rnn_encoder_decoder" else []
+        points = remembering(0.8) if run.model == "rnn_encoder_decoder" else []
     write_points(output / "probe.csv", points)
     return output
 
@@ -159,10 +158,10 @@ def write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _row(cell: config.Cell, low: int | None, high: int | None, n: int, bleu: float, half: float) -> dict[str, Any]:
+def _row(run: config.Run, low: int | None, high: int | None, n: int, bleu: float, half: float) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {"experiment": cell.experiment, "system": f"{cell.model}-{cell.max_train_words}", "model": cell.model}
-    row |= {"max_train_words": cell.max_train_words, "seed": cell.seed, "test_set": "test", "subset": "all"}
+    row |= {"experiment": run.experiment, "system": f"{run.model}-{run.max_train_words}", "model": run.model}
+    row |= {"max_train_words": run.max_train_words, "seed": run.seed, "test_set": "test", "subset": "all"}
     row |= {"bucket_by": "source_words", "bucket_low": low, "bucket_high": high, "n": n}
     row |= {"signature": BLEU_SIGNATURE, "chrf_signature": CHRF_SIGNATURE}
     if n:
@@ -175,10 +174,10 @@ def _row(cell: config.Cell, low: int | None, high: int | None, n: int, bleu: flo
     return row
 
 
-def _curve(cell: config.Cell, random: np.random.Generator) -> list[dict[str, Any]]:
-    if cell.model == "word_by_word":
+def _curve(run: config.Run, random: np.random.Generator) -> list[dict[str, Any]]:
+    if run.model == "word_by_word":
         return []
-    final = {"rnn_encoder_decoder": 1.1, "bahdanau": 0.06, "transformer": 0.09}.get(cell.model, 0.3)
+    final = {"rnn_encoder_decoder": 1.1, "bahdanau": 0.06, "transformer": 0.09}.get(run.model, 0.3)
     points = []
     for step in range(250, 3001, 250):
         loss = final + 5.0 * float(np.exp(-step / 700)) + abs(random.normal(0, 0.01))
@@ -189,35 +188,35 @@ def _curve(cell: config.Cell, random: np.random.Generator) -> list[dict[str, Any
     return points
 
 
-def _run(cell: config.Cell, curve: list[dict[str, Any]]) -> dict[str, Any]:
+def _run(run: config.Run, curve: list[dict[str, Any]]) -> dict[str, Any]:
     sizes = {"rnn_encoder_decoder": 1_204_312, "bahdanau": 1_301_144, "transformer": 1_388_800}
     speeds = {"rnn_encoder_decoder": 9_100.0, "bahdanau": 6_700.0, "transformer": 10_400.0}
     shared = {
-        "mlflow_run_id": f"{abs(len(cell.name) * 7919 + cell.seed):032x}",
+        "mlflow_run_id": f"{abs(len(run.name) * 7919 + run.seed):032x}",
         "provenance": {"git_commit": "0123456789abcdef0123456789abcdef01234567", "git_dirty": False},
         "tokenizer_fingerprint": "ab" * 32,
         "corpus_fingerprint": "cd" * 32,
         "test_fingerprint": "ef" * 32,
         "versions": {"torch": "2.13.0", "sacrebleu": "2.6.0"},
-        "cell": cell.model_dump(),
+        "run": run.model_dump(),
     }
-    if cell.model == "word_by_word":
+    if run.model == "word_by_word":
         model = {"architecture": "word_by_word", "pairs": 10_000, "iterations": 5}
         return {"entries": 1_765, "sentences": 9_970, "seconds": 6.1, "model": model} | shared
     return {
-        "parameters": sizes.get(cell.model, 1_250_000),
+        "parameters": sizes.get(run.model, 1_250_000),
         "target_tokens": 3_000_412,
         "sentences": 112_004,
-        "epochs": 3.73 if cell.max_train_words == 60 else 6.1,
-        "batches_fingerprint": f"{cell.max_train_words * 100 + cell.seed:064x}",
-        "tokens_per_second": speeds.get(cell.model, 8_000.0),
+        "epochs": 3.73 if run.max_train_words == 60 else 6.1,
+        "batches_fingerprint": f"{run.max_train_words * 100 + run.seed:064x}",
+        "tokens_per_second": speeds.get(run.model, 8_000.0),
         "seconds": 412.3,
         "hardware": "x86_64, 1 thread",
         "precision": "32-true",
-        "model": {"architecture": cell.model, "dropout": 0.1, "hidden": 128},
+        "model": {"architecture": run.model, "dropout": 0.1, "hidden": 128},
         "best_step": 3000,
         "valid_loss": min(point["valid_loss"] for point in curve),
-        "still_falling": cell.model == "rnn_encoder_decoder",
+        "still_falling": run.model == "rnn_encoder_decoder",
     } | shared
 
 
@@ -267,28 +266,28 @@ def corpus() -> dict[str, Any]:
 NOUNS = ("Katze", "Matte", "Hund", "Lehrer", "Garten", "Brief", "Zug", "Apfel", "Vogel", "Turm")
 
 
-def _examples(cell: config.Cell, random: np.random.Generator, source: str | None) -> list[dict[str, Any]]:
-    good = cell.model not in ("rnn_encoder_decoder", "word_by_word")
+def _examples(run: config.Run, random: np.random.Generator, source: str | None) -> list[dict[str, Any]]:
+    good = run.model not in ("rnn_encoder_decoder", "word_by_word")
     target = "Die Katze, die auf der Matte saß, die neben dem Hund lag, sprang."
     items = [
-        _example(None, SHOWCASE, None, target if good else "Die Katze, die auf der Matte saß, sprang.", cell, random)
+        _example(None, SHOWCASE, None, target if good else "Die Katze, die auf der Matte saß, sprang.", run, random)
     ]
     for index, words in enumerate((4, 9, 12, 18, 23, 29, 34, 42, 51, 58)):
         fixed = np.random.default_rng(index)
         nouns = [str(fixed.choice(NOUNS)) for _ in range(words)]
         reference = " ".join(f"der {noun}" if i % 3 == 0 else noun for i, noun in enumerate(nouns))
         text = source or " ".join(noun.lower() for noun in nouns)
-        limit = cell.max_train_words if good else 12
+        limit = run.max_train_words if good else 12
         hypothesis = reference if words <= limit else " ".join([*reference.split()[:limit], "und", "Zug", "Zug", "Zug"])
-        items.append(_example(index, text, reference, hypothesis, cell, random))
+        items.append(_example(index, text, reference, hypothesis, run, random))
     return items
 
 
 def _example(
-    index: int | None, source: str, reference: str | None, text: str, cell: config.Cell, random: np.random.Generator
+    index: int | None, source: str, reference: str | None, text: str, run: config.Run, random: np.random.Generator
 ) -> dict[str, Any]:
     alignment = None
-    if cell.model not in ("rnn_encoder_decoder", "word_by_word"):
+    if run.model not in ("rnn_encoder_decoder", "word_by_word"):
         source_pieces = [f"▁{word}" for word in source.split()] + ["</s>"]
         target_pieces = [f"▁{word}" for word in text.split()] + ["</s>"]
         rows, columns = np.arange(len(target_pieces))[:, None], np.arange(len(source_pieces))[None]

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookback.buckets import ALL_LENGTHS, Bucket, buckets, windows
 from lookback.errors import LookbackError
+from lookback.stats.buckets import ALL_LENGTHS, Bucket, buckets, windows
 
 
 def test_bounds_are_inclusive_and_an_open_bucket_takes_what_is_longer() -> None:

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from lookback import report
-from lookback.alignment import WordAlignment
-from lookback.buckets import Bucket
 from lookback.config import Report
+from lookback.decoding.word_alignment import WordAlignment
 from lookback.errors import LookbackError
+from lookback.evaluation.systems import Score, System
+from lookback.evaluation.tables import read_rows, write_rows
+from lookback.rendering.chart import Axis, as_json, by_length, of_scores, table
+from lookback.rendering.looks import looks
 from lookback.report import charts, interactive, sentences
-from lookback.report.looks import looks
-from lookback.report.results import Results, Score, System, read
-from lookback.scoring import read_rows, write_rows
+from lookback.report.results import Results, read
+from lookback.stats.buckets import Bucket
 from pipeline.every import read_every
 from tests import fake_results
 
@@ -41,13 +43,13 @@ def test_a_chart_of_scores_has_means_spans_counts_and_seeds(results: Results) ->
 
 def test_the_file_behind_a_figure_has_all_its_points(results: Results) -> None:
     chart = charts.length(results)
-    rows = list(csv.DictReader(io.StringIO(charts.table(chart))))
+    rows = list(csv.DictReader(io.StringIO(table(chart))))
     assert len(rows) == 6 * 6
     assert rows[0]["source words"] == "1-10"
     assert rows[0]["n"] == "200"
     assert float(rows[0]["BLEU"]) == pytest.approx(chart.lines[0].points[0].y, rel=1e-5)
     assert len(rows[0]["seeds"].split()) == 2
-    training = list(csv.DictReader(io.StringIO(charts.table(charts.curves(results)))))
+    training = list(csv.DictReader(io.StringIO(table(charts.curves(results)))))
     assert {row["seed"] for row in training} == {"1", "2"}
     assert sum(len(line.points) for line in charts.curves(results).lines) == len(training)
 
@@ -55,10 +57,10 @@ def test_the_file_behind_a_figure_has_all_its_points(results: Results) -> None:
 def test_the_page_has_the_numbers_of_the_chart_and_no_nan(results: Results) -> None:
     styles = looks([System("a", 30), System("b", 30)])
     scores = [Score(0.123456789, math.nan, math.nan, 7, (0.1,)), Score(math.nan, math.nan, math.nan, 0, ())]
-    line = charts.of_scores("b-30", styles[System("b", 30)], scores)
+    line = of_scores("b-30", styles[System("b", 30)], scores)
     buckets = [Bucket(1, 10), Bucket(11, None)]
-    chart = charts.by_length([line], buckets, {System("b", 25): styles[System("b", 30)]}, charts.Axis("BLEU", digits=1))
-    found = charts.interactive(chart, ["a-30", "b-30"])
+    chart = by_length([line], buckets, {System("b", 25): styles[System("b", 30)]}, Axis("BLEU", digits=1))
+    found = as_json(chart, ["a-30", "b-30"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["x"]["ticks"] == [["1–10", 7], ["11+", 0]]
     (drawn,) = found["lines"]
@@ -68,16 +70,14 @@ def test_the_page_has_the_numbers_of_the_chart_and_no_nan(results: Results) -> N
 
 
 def test_the_page_has_the_values_of_the_seeds(results: Results) -> None:
-    point = charts.interactive(charts.length(results), [system.name for system in results.systems])["lines"][0][
-        "points"
-    ][0]
+    point = as_json(charts.length(results), [system.name for system in results.systems])["lines"][0]["points"][0]
     assert point[5] == pytest.approx(charts.length(results).lines[0].points[0].seeds, rel=1e-4)
 
 
 def test_every_way_of_sharing_out_can_be_chosen(tmp_path: Path) -> None:
     experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [60]})
     folder = fake_results.write_all(tmp_path, experiment)
-    (path,) = folder.glob("cells/*/by_length.csv")
+    (path,) = folder.glob("runs/*/by_length.csv")
     rows = read_rows(path)
     known = [row | {"subset": "known", "bleu": 1.0} for row in rows]
     windows = [row | {"bucket_by": "source_words_window"} for row in rows if row["bucket_low"]]
@@ -114,10 +114,10 @@ def local(tmp_path: Path) -> Path:
     (tmp_path / "prepared/test.source").write_text("a b c\na\na b\n")
     (tmp_path / "prepared/test.target").write_text("x y z\nx\nx y\n")
     np.save(tmp_path / "prepared/test.words.npy", np.array([[3, 3], [1, 1], [2, 2]], dtype=np.int16))
-    cell = tmp_path / "translations/bahdanau-60-s1"
-    cell.mkdir(parents=True)
-    (cell / "test.hypotheses").write_text("x y z\nx x x x\ny\n")
-    (cell / "test.csv").write_text("pieces,cut_off\n3,0\n4,1\n1,0\n")
+    run = tmp_path / "translations/bahdanau-60-s1"
+    run.mkdir(parents=True)
+    (run / "test.hypotheses").write_text("x y z\nx x x x\ny\n")
+    (run / "test.csv").write_text("pieces,cut_off\n3,0\n4,1\n1,0\n")
     return tmp_path
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lookback.comparison import COLUMNS, Row, System, compare, read_comparisons, write_comparisons
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
-from lookback.scoring import bleu_score, rows_by_length, sentence_statistics
-from lookback.significance import Sampled, combined, estimate, holm
+from lookback.evaluation.by_length import rows_by_length
+from lookback.evaluation.comparison import COLUMNS, Row, System, compare, read_comparisons, write_comparisons
+from lookback.evaluation.metrics import bleu_score, sentence_statistics
+from lookback.stats.significance import Sampled, combined, estimate, holm
 
 EDGES = (10, 20, 30, 40)
 BOUNDS = [(1, 10), (11, 20), (21, 30), (31, 40), (None, None)]
@@ -109,7 +110,7 @@ def repeated(request: pytest.FixtureRequest) -> tuple[tuple, dict[tuple, float],
 def test_intervals_cover_as_they_claim_and_tests_keep_their_level(repeated) -> None:
     """Each share against its binomial standard error, 1.3 points over 300 draws; the rows share their draws.
 
-    With several seeds, intervals and tests may be on the safe side, as `lookback.significance` says, and never beyond.
+    With several seeds, intervals and tests may be on the safe side, as `stats.significance` says, never beyond.
     """
     (draws, _, seeds, _), expected, found = repeated
     error = math.sqrt(0.05 * 0.95 / draws)

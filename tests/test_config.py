@@ -18,8 +18,8 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_loads(name: str) -> None:
     experiment = load_experiment(name, ROOT)
-    assert experiment.cells
-    assert len({cell.name for cell in experiment.cells}) == len(experiment.cells)
+    assert experiment.runs
+    assert len({run.name for run in experiment.runs}) == len(experiment.runs)
 
 
 def test_params_load() -> None:
@@ -181,24 +181,24 @@ def test_an_unknown_experiment_lists_the_known() -> None:
         load_experiment("nonesuch", ROOT)
 
 
-def test_an_unknown_cell_lists_the_cells() -> None:
+def test_an_unknown_run_lists_the_runs() -> None:
     with pytest.raises(LookbackError, match="bahdanau-60-s1"):
-        load_experiment("demo", ROOT).cell("bahdanau-61-s1")
+        load_experiment("demo", ROOT).run("bahdanau-61-s1")
 
 
-# --- what a cell is trained with --------------------------------------------------------------------------------------
+# --- what a run is trained with --------------------------------------------------------------------------------------
 
 
 def test_a_model_may_have_its_own_budget_smoothing_and_average() -> None:
     experiment = load_experiment("wmt14-en-de-table3", ROOT)
     base, big, rough = (
-        experiment.training(experiment.cell(f"{name}-250-s1")) for name in ("base", "big", "d_smoothing_0")
+        experiment.training(experiment.run(f"{name}-250-s1")) for name in ("base", "big", "d_smoothing_0")
     )
     assert (base.updates, base.label_smoothing, base.average_checkpoints) == (100_000, 0.1, 0)
     assert (big.updates, rough.updates) == (300_000, 100_000)
     assert rough.label_smoothing == 0.0
     averaged = load_experiment("wmt14-en-de-vaswani", ROOT)
-    counts = [averaged.training(cell).average_checkpoints for cell in averaged.cells]
+    counts = [averaged.training(run).average_checkpoints for run in averaged.runs]
     assert counts == [5, 20]
 
 
@@ -206,8 +206,8 @@ def test_a_model_may_have_its_own_budget_smoothing_and_average() -> None:
 def test_every_experiment_scales_down_with_nothing_else_changed(path: Path) -> None:
     experiment = load_experiment(path.stem, ROOT)
     small = experiment.model_copy(update={"train": experiment.train.model_copy(update={"scale_down": 8})})
-    for cell in experiment.cells:
-        given, scaled = (of.model(cell) for of in (experiment, small))
+    for run in experiment.runs:
+        given, scaled = (of.model(run) for of in (experiment, small))
         if isinstance(given, config.WordByWord) or isinstance(scaled, config.WordByWord):
             assert given == scaled
             continue
@@ -242,7 +242,7 @@ def test_a_budget_and_a_size_of_batches_are_given_once(train: dict[str, int], to
 def test_a_budget_for_each_training_length() -> None:
     train = {"target_tokens_by_length": {30: 20, 60: 50}, "batch_sentences": 8}
     experiment = fake_results.experiment(train=train)
-    assert {(cell.max_train_words, experiment.training(cell).target_tokens) for cell in experiment.cells} == {
+    assert {(run.max_train_words, experiment.training(run).target_tokens) for run in experiment.runs} == {
         (30, 20),
         (60, 50),
     }

@@ -1,6 +1,6 @@
 import pytest
 
-from lookback.diagnosis import diagnose, loops, repeated
+from lookback.evaluation.diagnosis import diagnose, loops, repeated
 
 
 @pytest.mark.parametrize(

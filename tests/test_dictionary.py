@@ -1,4 +1,4 @@
-"""Model 1 on corpora whose answer is known, and the dictionary of a cell from the encoded corpus to a translation."""
+"""Model 1 on corpora whose answer is known, and the dictionary of a run from the encoded corpus to a translation."""
 
 import json
 from itertools import product
@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookback import dictionary
-from lookback.config import Cell, Prepare, SentencePiece, Tokenize, WordByWord, Words
+from lookback.config import Prepare, Run, SentencePiece, Tokenize, WordByWord, Words
 from lookback.corpus import clean
+from lookback.data.encode import tokenize
+from lookback.decoding import dictionary
 from lookback.errors import LookbackError
 from lookback.models import word_by_word
-from lookback.tokenizer import load_tokenizer, tokenize
+from lookback.tokenizer import load_tokenizer
 
 SETTINGS = WordByWord(architecture="word_by_word")
 DETERMINERS = {"the": "das", "a": "ein", "my": "mein", "this": "dieses"}
 ADJECTIVES = {"red": "rote", "small": "kleine", "old": "alte"}
 NOUNS = {"house": "Haus", "book": "Buch", "car": "Auto"}
 WORDS = DETERMINERS | ADJECTIVES | NOUNS
-CELL = Cell(experiment="demo", model="word_by_word", max_train_words=3, seed=1)
+RUN = Run(experiment="demo", model="word_by_word", max_train_words=3, seed=1)
 
 
 def by_hand(sources: list[str], targets: list[str], iterations: int) -> dict[tuple[str, str], float]:
@@ -62,11 +63,11 @@ def test_it_is_the_most_probable_word_of_the_equations(iterations: int) -> None:
         assert t[target, source] == pytest.approx(max(p for (_, e), p in t.items() if e == source), rel=1e-9)
 
 
-# --- a cell -----------------------------------------------------------------------------------------------------------
+# --- a run -----------------------------------------------------------------------------------------------------------
 
 
 def encoded(folder: Path, settings: Tokenize) -> Path:
-    """All phrases such as "this old car" with their word order turned round, and one too long for the cell."""
+    """All phrases such as "this old car" with their word order turned round, and one too long for the run."""
     phrases = [(f"{d} {a} {n}", f"{NOUNS[n]} {ADJECTIVES[a]} {DETERMINERS[d]}")
                for d, a, n in product(DETERMINERS, ADJECTIVES, NOUNS)]  # fmt: skip
     splits = {"train": [*phrases, ("the red red house", "Haus Haus Haus Haus")], "valid": [("my my", "mein mein")]}
@@ -85,9 +86,9 @@ TOKENIZERS = [SentencePiece(vocabulary_size=50), Words(kind="words", vocabulary_
 
 
 @pytest.mark.parametrize("settings", TOKENIZERS, ids=lambda settings: settings.kind)
-def test_a_cell_from_the_corpus_to_a_translation(settings: Tokenize, tmp_path: Path) -> None:
+def test_a_run_from_the_corpus_to_a_translation(settings: Tokenize, tmp_path: Path) -> None:
     corpus, model = encoded(tmp_path, settings), tmp_path / "model"
-    training = dictionary.train(SETTINGS, corpus, CELL, model, {"git_commit": "abc"})
+    training = dictionary.train(SETTINGS, corpus, RUN, model, {"git_commit": "abc"})
     assert training | {"seconds": 0} == {"history": [], "entries": len(WORDS), "sentences": 36, "seconds": 0}
     assert json.loads((model / "dictionary.json").read_text(encoding="utf-8")) == {
         "model": SETTINGS.model_dump(),
@@ -107,7 +108,7 @@ def test_a_cell_from_the_corpus_to_a_translation(settings: Tokenize, tmp_path: P
 def test_pairs_are_spread_over_those_within_the_length(tmp_path: Path) -> None:
     corpus = encoded(tmp_path, TOKENIZERS[0])
     few = SETTINGS.model_copy(update={"pairs": 10})
-    found = dictionary.train(few, corpus, CELL, tmp_path / "model", {})
+    found = dictionary.train(few, corpus, RUN, tmp_path / "model", {})
     assert found["sentences"] == 9
     assert set(dictionary.load(tmp_path / "model")) >= set(DETERMINERS)
 
@@ -115,7 +116,7 @@ def test_pairs_are_spread_over_those_within_the_length(tmp_path: Path) -> None:
 def test_no_pair_is_short_enough(tmp_path: Path) -> None:
     corpus = encoded(tmp_path, TOKENIZERS[0])
     with pytest.raises(LookbackError, match="no train pair has at most 1 words"):
-        dictionary.train(SETTINGS, corpus, CELL.model_copy(update={"max_train_words": 1}), tmp_path / "model", {})
+        dictionary.train(SETTINGS, corpus, RUN.model_copy(update={"max_train_words": 1}), tmp_path / "model", {})
 
 
 @pytest.mark.parametrize(("text", "told"), [(None, "no such file"), ("{", "not a dictionary"), ("[]", "not a dict")])

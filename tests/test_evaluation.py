@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from lookback import lexicon
-from lookback.config import Cell, Evaluate, Window
+from lookback.config import Evaluate, Run, Window
+from lookback.corpus import ibm_model1 as lexicon
+from lookback.data.testsets import FurtherSet
 from lookback.errors import LookbackError
-from lookback.evaluation import FurtherTranslations, evaluate
-from lookback.scoring import read_rows
-from lookback.testsets import FurtherSet
+from lookback.evaluation.run import FurtherTranslations, evaluate
+from lookback.evaluation.tables import read_rows
 
-CELL = Cell(experiment="demo", model="bahdanau", max_train_words=60, seed=1)
+RUN = Run(experiment="demo", model="bahdanau", max_train_words=60, seed=1)
 TRANSLATION = {"text": "die Katze schlief gut .", "pieces": 5, "score": -0.1, "cut_off": True}
 ALIGNMENT = {"source_pieces": ["the", "</s>"], "target_pieces": ["die", "</s>"], "weights": [[0.9, 0.1], [0.2, 0.8]]}
 INPUTS: dict[str, Any] = {
@@ -40,7 +40,7 @@ INPUTS: dict[str, Any] = {
 
 
 def test_what_is_written_can_be_followed_back(tmp_path: Path) -> None:
-    rows = evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
+    rows = evaluate(RUN, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["bleu"] == round(rows[-1]["bleu"], 2)
     assert metrics["bleu_longest"] == round(rows[1]["bleu"], 2) < rows[0]["bleu"] == pytest.approx(100)
@@ -55,17 +55,17 @@ def test_what_is_written_can_be_followed_back(tmp_path: Path) -> None:
     assert (tmp_path / "curves.csv").read_text().splitlines()[1] == "1,9,2.0,1.5,0.1"
     run = json.loads((tmp_path / "run.json").read_text())
     assert run["provenance"] == {"git_commit": "abc"}
-    assert run["cell"]["seed"] == 1
+    assert run["run"]["seed"] == 1
     assert "history" not in run
 
 
 def test_further_rows_do_not_change_the_metrics(tmp_path: Path) -> None:
-    evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
+    evaluate(RUN, Evaluate(bucket_edges=(5, 10), resamples=10), **INPUTS, output=tmp_path)
     metrics = (tmp_path / "metrics.json").read_text()
     further: Any = {"reference_words": (5, 6), "source_pieces": (8,), "source_characters": (30,)}
     settings = Evaluate(bucket_edges=(5, 10), further_buckets=further, window=Window(width=5, step=5), resamples=10)
     lengths = {"reference_words": [5, 7], "source_pieces": [8, 9]}
-    rows = evaluate(CELL, settings, **INPUTS, further_lengths=lengths, output=tmp_path)
+    rows = evaluate(RUN, settings, **INPUTS, further_lengths=lengths, output=tmp_path)
     assert (tmp_path / "metrics.json").read_text() == metrics
     with (tmp_path / "by_length.csv").open() as file:
         table = [(row["bucket_by"], row["n"]) for row in csv.DictReader(file)]
@@ -82,7 +82,7 @@ def test_further_rows_do_not_change_the_metrics(tmp_path: Path) -> None:
 def test_a_dictionary_has_scores_and_no_losses(tmp_path: Path) -> None:
     search = {"cut_off": [0, 0], "reference_nats": None, "reference_pieces": None}
     inputs: dict[str, Any] = {**INPUTS, "search": search, "training": {"history": [], "entries": 7}}
-    rows = evaluate(CELL, Evaluate(bucket_edges=(5, 10), resamples=10), **inputs, output=tmp_path)
+    rows = evaluate(RUN, Evaluate(bucket_edges=(5, 10), resamples=10), **inputs, output=tmp_path)
     assert {row["reference_loss"] for row in rows} == {None}
     assert set(json.loads((tmp_path / "metrics.json").read_text())) == {"bleu", "chrf", "bleu_longest"}
     assert len((tmp_path / "curves.csv").read_text().splitlines()) == 1
@@ -90,7 +90,7 @@ def test_a_dictionary_has_scores_and_no_losses(tmp_path: Path) -> None:
 
 
 def test_examples_are_of_test_sentences_or_of_others(tmp_path: Path) -> None:
-    evaluate(CELL, Evaluate(resamples=10), **INPUTS, output=tmp_path)
+    evaluate(RUN, Evaluate(resamples=10), **INPUTS, output=tmp_path)
     tested, other = json.loads((tmp_path / "examples.json").read_text())
     assert (tested["source"], tested["reference"]) == (INPUTS["sources"][0], INPUTS["references"][0])
     assert tested["alignment"] == {
@@ -127,7 +127,7 @@ def test_further_test_sets_come_last_in_by_length_alone(tmp_path: Path) -> None:
     known = FurtherSet("known", "test", "known", True, SINGLE[:1], SINGLE[:1], np.array([[7, 7]]), [[1]])
     search = {"cut_off": [0.0], "reference_nats": [1.0], "reference_pieces": [7.0]}
     sets = [alone, joined, FurtherTranslations(known, ["ein Hund saß auf der Matte ."], search)]
-    rows = evaluate(CELL, settings, **INPUTS, output=tmp_path, further=sets)
+    rows = evaluate(RUN, settings, **INPUTS, output=tmp_path, further=sets)
     found = read_rows(tmp_path / "by_length.csv")
     assert {(row["test_set"], row["subset"]) for row in rows} == {("test", "all")}
     assert [(row["test_set"], row["subset"], row["bucket_low"], row["n"]) for row in found[len(rows) :]] == [
@@ -170,7 +170,7 @@ def test_a_part_of_the_test_set_has_its_buckets_and_its_lexicon(tmp_path: Path, 
         of, texts["hypotheses"][2:3], {"cut_off": [0.0], "reference_nats": [1.0], "reference_pieces": [7.0]}
     )
     settings = Evaluate(bucket_edges=(2, 5, 10), merge_below=2, resamples=10)
-    rows = evaluate(CELL, settings, **INPUTS | texts, output=tmp_path, further=[part])
+    rows = evaluate(RUN, settings, **INPUTS | texts, output=tmp_path, further=[part])
     bounds = [(row["bucket_low"], row["bucket_high"]) for row in rows]
     assert bounds == [(1, 5), (6, 10), (None, None)]
     known = read_rows(tmp_path / "by_length.csv")[len(rows) :]
@@ -183,11 +183,11 @@ def test_a_part_of_the_test_set_has_its_buckets_and_its_lexicon(tmp_path: Path, 
 def test_legacy_bleu_is_there_where_it_is_asked_for(tmp_path: Path) -> None:
     for kind in ("none", "moses"):
         settings = Evaluate(bucket_edges=(5, 10), resamples=10, legacy=kind)
-        rows = evaluate(CELL, settings, **INPUTS, output=tmp_path, target_language="de")
+        rows = evaluate(RUN, settings, **INPUTS, output=tmp_path, target_language="de")
         assert [row["legacy_bleu"] is not None for row in rows] == [kind == "moses"] * 3
 
 
 def test_a_missing_translation_is_an_error(tmp_path: Path) -> None:
     inputs: dict[str, Any] = {**INPUTS, "hypotheses": ["die Katze"]}
     with pytest.raises(LookbackError, match="1 lines, but the reference has 2"):
-        evaluate(CELL, Evaluate(), **inputs, output=tmp_path)
+        evaluate(RUN, Evaluate(), **inputs, output=tmp_path)

@@ -11,11 +11,13 @@ from matplotlib.collections import PathCollection
 from PIL import Image
 
 from lookback import config
-from lookback.buckets import Bucket
 from lookback.errors import LookbackError
-from lookback.report import charts, figures
-from lookback.report.looks import looks
+from lookback.rendering import figures
+from lookback.rendering.chart import LOWEST, position
+from lookback.rendering.looks import looks
+from lookback.report import charts
 from lookback.report.results import Results, read
+from lookback.stats.buckets import Bucket
 from tests import fake_results
 
 NARROW = 3.7
@@ -120,22 +122,22 @@ def test_no_two_texts_of_the_length_figure_overlap(width, dpi, lengths, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("words", "position"),
+    ("words", "place"),
     [(30, 2.5), (60, 5.5), (10, 0.5), (45, 4.0), (70, 6.0)],
     ids=["between two buckets", "at the end", "first", "within a bucket", "in the open bucket"],
 )
-def test_training_length_is_marked_where_it_lies_on_the_axis(words, position):
+def test_training_length_is_marked_where_it_lies_on_the_axis(words, place):
     buckets = (*(Bucket(low, low + 9) for low in range(1, 60, 10)), Bucket(61, None))
-    assert charts.position(words, buckets) == pytest.approx(position)
+    assert position(words, buckets) == pytest.approx(place)
 
 
 def test_training_length_is_marked_among_windows_by_their_middles():
     windows = (Bucket(1, 20), Bucket(11, 30), Bucket(21, 40))
-    assert [charts.position(words, windows) for words in (15, 30, 40, 41)] == pytest.approx([0.45, 1.95, 2, None])
+    assert [position(words, windows) for words in (15, 30, 40, 41)] == pytest.approx([0.45, 1.95, 2, None])
 
 
 def test_training_length_beyond_every_sentence_has_no_mark():
-    assert charts.position(200, (Bucket(1, 10), Bucket(11, 20))) is None
+    assert position(200, (Bucket(1, 10), Bucket(11, 20))) is None
 
 
 def test_labels_are_spread_and_keep_their_order():
@@ -185,7 +187,7 @@ def test_memory_is_drawn_trained_and_untrained_with_the_bound_within_a_readable_
     np.testing.assert_allclose(lines["--"], 0.04 ** np.arange(41), rtol=1e-4)
     np.testing.assert_allclose(lines[":"], 9.0 ** np.arange(41), rtol=1e-4)
     low, high = axes.get_ylim()
-    assert charts.LOWEST / 10 < low < high <= 10
+    assert LOWEST / 10 < low < high <= 10
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["trained", "untrained", "bound"]
@@ -197,7 +199,7 @@ def test_any_measure_is_drawn(values, log, tmp_path):
     grid = {"models": ["bahdanau", "transformer"], "max_train_words": [30, 60], "seeds": [1, 2]}
     experiment = fake_results.experiment(grid=grid)
     folder = fake_results.write_all(tmp_path, experiment, points=fake_results.curve("other", "all", values))
-    fake_results.write_cell(folder, experiment.cells[0], points=[])
+    fake_results.write_run(folder, experiment.runs[0], points=[])
     with figures.styled(config.Report()):
         chart = charts.probe(read(experiment, folder), charts.Measure("other", "x", "y", log=log))
         figure = figures.draw(chart, 7.0)

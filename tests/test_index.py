@@ -17,7 +17,7 @@ from tests.browser import DESKTOP, PHONE, open_page
 from tests.test_report import Page
 
 VARIED = {
-    "name": "cells",
+    "name": "runs",
     "title": "Units & gates <of> RNNs",
     "corpus": {"kind": "hub", "repository": "wmt/wmt14", "configuration": "de-en"},
     "grid": {"models": ["gru", "lstm"], "max_train_words": [60]},
@@ -32,10 +32,10 @@ def varied(folder: Path) -> Results:
     other = fake_results.experiment(grid={"models": ["bahdanau", "transformer"], "max_train_words": [60]})
     fake_results.write_all(folder, other)
     for old, new in (("bahdanau", "gru"), ("transformer", "lstm")):
-        (folder / f"cells/{old}-60-s1").rename(folder / f"cells/{new}-60-s1")
+        (folder / f"runs/{old}-60-s1").rename(folder / f"runs/{new}-60-s1")
     for path in folder.rglob("*.csv"):
         text = path.read_text(encoding="utf-8").replace("bahdanau", "gru").replace("transformer", "lstm")
-        path.write_text(text.replace("demo,", "cells,"), encoding="utf-8")
+        path.write_text(text.replace("demo,", "runs,"), encoding="utf-8")
     return read(experiment, folder)
 
 
@@ -43,7 +43,7 @@ def varied(folder: Path) -> Results:
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Results]:
     folder = tmp_path_factory.mktemp("reports")
     demo = fake_results.experiment()
-    return [varied(folder / "cells"), read(demo, fake_results.write_all(folder / "demo", demo))]
+    return [varied(folder / "runs"), read(demo, fake_results.write_all(folder / "demo", demo))]
 
 
 def write(folder: Path, found: list[Results]) -> str:
@@ -83,7 +83,7 @@ def test_each_experiment_has_its_headline_its_picture_and_its_links(page: str, f
 
 def test_architectures_come_first_then_variations_then_the_rest(page: str) -> None:
     ids = [attributes["id"] for tag, attributes in Page(page).elements if tag == "h3"]
-    assert ids == ["demo", "cells", "further-1"]
+    assert ids == ["demo", "runs", "further-1"]
     headings = re.findall(r"<(h\d).*?>(?:<a.*?>)?(.*?)<", page)
     assert [text for level, text in headings if level == "h2"] == [
         "Architectures against each other",
@@ -121,10 +121,10 @@ def test_ids_are_unique_and_pointed_to(page: str) -> None:
 def test_in_a_browser(browser: Chrome, page: str, size: tuple[int, int], tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(page, encoding="utf-8")
     open_page(browser, tmp_path / "index.html", size)
-    demo, cells = browser.find_elements(By.TAG_NAME, "article")[:2]
+    demo, units = browser.find_elements(By.TAG_NAME, "article")[:2]
     for element in browser.find_elements(By.TAG_NAME, "figure"):
         assert 100 < element.rect["width"] < size[0]
-    assert cells.rect["y"] > demo.rect["y"] + demo.rect["height"]
+    assert units.rect["y"] > demo.rect["y"] + demo.rect["height"]
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     assert (browser.switch_to.active_element.get_attribute("href") or "").endswith("/demo/report.html")
     assert browser.switch_to.active_element.value_of_css_property("outline-style") == "solid"

@@ -5,9 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from lookback import lexicon
 from lookback.config import FragmentCorpus
 from lookback.corpus.fragment import generate
+from lookback.corpus.ibm_model1 import model1
+from lookback.evaluation import lexicon
 from tests.test_dictionary import by_hand
 
 KNOWN = {"the": frozenset({"der", "die", "das"}), "cat": frozenset({"katze"}), "dog": frozenset({"hund", "köter"})}
@@ -15,7 +16,7 @@ KNOWN = {"the": frozenset({"der", "die", "das"}), "cat": frozenset({"katze"}), "
 
 def test_the_table_has_all_probabilities_of_model_1() -> None:
     sources, targets = ["the house", "the the book", "a book"], ["das Haus", "das Buch", "ein Buch da"]
-    table = lexicon.model1([s.split() for s in sources], [t.split() for t in targets], 3)
+    table = model1([s.split() for s in sources], [t.split() for t in targets], 3)
     names = [*table.source_words, "(empty)"]
     found = {(table.target_words[t], names[s]): p for s, t, p in zip(table.source, table.target, table.t, strict=True)}
     assert found == pytest.approx(by_hand(sources, targets, 3))

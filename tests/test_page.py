@@ -13,7 +13,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from lookback import config, report
-from lookback.scoring import read_rows, write_rows
+from lookback.evaluation.tables import read_rows, write_rows
 from tests import fake_results
 from tests.browser import DESKTOP, PHONE, open_page
 
@@ -26,7 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of six systems with buckets of another kind."""
     experiment = fake_results.experiment()
     folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "demo", experiment)
-    for path in folder.glob("cells/*/by_length.csv"):
+    for path in folder.glob("runs/*/by_length.csv"):
         rows = read_rows(path)
         shorter = [row for row in rows if row["bucket_high"] and row["bucket_high"] <= 40]
         write_rows(path, [*rows, *(row | {"bucket_by": "reference_words"} for row in shorter)])
@@ -236,16 +236,16 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     many: Any = {"n": (12_345,) * 12 + (0,), "edges": experiment.evaluate.bucket_edges}
     folder = fake_results.write_all(tmp_path_factory.mktemp("reports") / "odd", experiment, n=many["n"])
     scores = ("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "reference_loss")
-    for cell in experiment.cells:
-        if cell.name.startswith("bahdanau-35"):
+    for run in experiment.runs:
+        if run.name.startswith("bahdanau-35"):
             bounds = ("bleu_low", "bleu_high", "chrf_low", "chrf_high")
-            fake_results.write_cell(folder, cell, row=dict.fromkeys((*scores, *bounds)), **many)
-        path = folder / "cells" / cell.name / "examples.json"
+            fake_results.write_run(folder, run, row=dict.fromkeys((*scores, *bounds)), **many)
+        path = folder / "runs" / run.name / "examples.json"
         items = json.loads(path.read_text("utf-8"))
         for item in items:
             for key in ("source", "reference", "hypothesis"):
                 item[key] = item[key] and " ".join("אבג" for _ in item[key].split())
-            if cell.name.startswith("transformer-30"):
+            if run.name.startswith("transformer-30"):
                 item["hypothesis"] = ""
                 item["alignment"] |= {"target_pieces": ["</s>"], "percent": item["alignment"]["percent"][-1:]}
         fake_results.write_json(path, items)
@@ -349,7 +349,7 @@ def test_the_caption_tells_of_the_chart_that_is_chosen(browser: Chrome, page: Pa
 def test_charts_tell_windows_from_buckets(browser: Chrome, tmp_path: Path) -> None:
     experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [60], "seeds": [1]})
     folder = fake_results.write_all(tmp_path / "demo", experiment)
-    path = next(folder.glob("cells/*/by_length.csv"))
+    path = next(folder.glob("runs/*/by_length.csv"))
     rows = read_rows(path)
     windows = [row | {"bucket_by": "source_words_window"} for row in rows if row["bucket_high"]]
     write_rows(path, [*rows, *windows])

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from lookback import config, models
+from lookback.decoding.beam_search import _penalty
 from lookback.models.attention import AdditiveScore, MultiHeadAttention
 from lookback.models.bahdanau import Bahdanau
 from lookback.models.cells import CELLS, FusedRecurrence, Recurrence, SteppedRecurrence
 from lookback.models.rnn import MaxoutReadout
 from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
 from lookback.models.transformer import MultiHeadSelfAttention, Transformer
-from lookback.search import _penalty
-from lookback.task import learning_rate, make_optimiser, token_losses
+from lookback.training.loss import token_losses
+from lookback.training.optimiser import learning_rate, make_optimiser
 from tests import reference_rnn as rnn
 from tests import reference_transformer as attention
 from tests.test_models import BOS, EOS, PAD, SETTINGS, VOCABULARY, build

@@ -60,7 +60,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, capture_output=True, check=True
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith("reports/") and name not in ("dvc.lock", "cells.yaml"):
+        if (ROOT / name).is_file() and not name.startswith("reports/") and name not in ("dvc.lock", "runs.yaml"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     tiny = folder / "conf/tiny.yaml"
@@ -121,7 +121,7 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     weights = dict.fromkeys(("rnn_encoder_decoder", "transformer"), "weights.safetensors")
     for model, file in {**weights, "word_by_word": "dictionary.json"}.items():
         for name in TRACKED:
-            assert (project / f"reports/tiny/cells/{model}-30-s1" / name).stat().st_size
+            assert (project / f"reports/tiny/runs/{model}-30-s1" / name).stat().st_size
         assert (project / f"models/tiny/{model}-30-s1" / file).exists()
     with (project / "reports/tiny/by_length.csv").open() as file:
         everything = list(csv.DictReader(file))
@@ -145,7 +145,7 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
 
 
 def test_networks_saw_the_same_batches(project: Path) -> None:
-    files = [project / f"reports/tiny/cells/{model}-30-s1/run.json" for model in ("rnn_encoder_decoder", "transformer")]
+    files = [project / f"reports/tiny/runs/{model}-30-s1/run.json" for model in ("rnn_encoder_decoder", "transformer")]
     runs = [json.loads(path.read_text()) for path in files]
     assert len({run["batches_fingerprint"] for run in runs}) == 1
     assert len({run["target_tokens"] for run in runs}) == 1
@@ -160,7 +160,7 @@ def test_the_dictionary_is_translated_scored_and_tracked_like_the_others(project
     (total,) = (row for row in rows if not row["bucket_low"])
     assert float(total["bleu"]) > 5
     assert {row["reference_loss"] for row in rows} == {""}
-    run_id = json.loads((project / "reports/tiny/cells/word_by_word-30-s1/run.json").read_text())["mlflow_run_id"]
+    run_id = json.loads((project / "reports/tiny/runs/word_by_word-30-s1/run.json").read_text())["mlflow_run_id"]
     import mlflow
 
     tracked = mlflow.MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(run_id)
@@ -174,7 +174,7 @@ def test_joined_sentences_are_translated_and_scored_without_training(kept_with_o
     kept = kept_with_outputs
 
     def sizes() -> list[tuple[str, str, str]]:
-        with (kept / "reports/tiny/cells/transformer-30-s1/by_length.csv").open() as file:
+        with (kept / "reports/tiny/runs/transformer-30-s1/by_length.csv").open() as file:
             rows = [row for row in csv.DictReader(file) if row["test_set"] != "test"]
         return [(row["test_set"], row["subset"], row["n"]) for row in rows]
 
@@ -221,7 +221,7 @@ def test_bucket_edges_decode_nothing(kept: Path) -> None:
 
 def test_what_is_probed_only_measures(kept: Path) -> None:
     models = ("rnn_encoder_decoder", "transformer", "word_by_word")
-    folders = {model: kept / f"reports/tiny/cells/{model}-30-s1" for model in models}
+    folders = {model: kept / f"reports/tiny/runs/{model}-30-s1" for model in models}
 
     def measured(model: str, measure: str) -> int:
         return sum(line.startswith(measure) for line in (folders[model] / "probe.csv").read_text().splitlines())
@@ -264,8 +264,8 @@ def test_a_clone_rewrites_every_figure_and_report_byte_for_byte(clone: Path) -> 
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
-def test_in_a_clone_a_missing_cell_is_named_and_nothing_is_overwritten(clone: Path) -> None:
-    shutil.rmtree(clone / "reports/tiny/cells/transformer-30-s1")
+def test_in_a_clone_a_missing_run_is_named_and_nothing_is_overwritten(clone: Path) -> None:
+    shutil.rmtree(clone / "reports/tiny/runs/transformer-30-s1")
     before = (clone / "reports/tiny/by_length.csv").read_bytes()
     printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
     assert "transformer-30-s1" in printed
@@ -273,7 +273,7 @@ def test_in_a_clone_a_missing_cell_is_named_and_nothing_is_overwritten(clone: Pa
     assert (clone / "reports/tiny/by_length.csv").read_bytes() == before
 
 
-def test_in_a_clone_a_cell_taken_out_of_the_grid_leaves_the_report(clone: Path) -> None:
+def test_in_a_clone_a_run_taken_out_of_the_grid_leaves_the_report(clone: Path) -> None:
     edit(clone / "conf/tiny.yaml", "grid", "models", value=["transformer"])
     run(clone, PYTHON, "-m", "pipeline.report", "--all")
     for name in ("by_length.csv", "report.md"):
@@ -282,7 +282,7 @@ def test_in_a_clone_a_cell_taken_out_of_the_grid_leaves_the_report(clone: Path) 
         assert "rnn_encoder_decoder-30" not in text
 
 
-def test_a_grid_that_cells_yaml_does_not_know_is_told(kept: Path) -> None:
+def test_a_grid_that_runs_yaml_does_not_know_is_told(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "grid", "models", value=["transformer"])
     printed = run(kept, PYTHON, "-m", "pipeline.repro", status=1)
     assert "python -m pipeline.choose tiny" in printed
@@ -318,7 +318,7 @@ def test_one_incomplete_experiment_does_not_keep_the_others_from_being_drawn(clo
 
 
 def test_fast_dev_run_writes_nothing(kept: Path) -> None:
-    command = ("-m", "pipeline.train", "--experiment", "tiny", "--cell", "transformer-30-s1", "--fast-dev-run")
+    command = ("-m", "pipeline.train", "--experiment", "tiny", "--run", "transformer-30-s1", "--fast-dev-run")
     before = (kept / "models/tiny/transformer-30-s1/weights.safetensors").stat().st_mtime_ns
     run(kept, PYTHON, *command)
     assert (kept / "models/tiny/transformer-30-s1/weights.safetensors").stat().st_mtime_ns == before
@@ -347,6 +347,6 @@ def test_a_stage_uses_the_library_beside_it(kept: Path) -> None:
 
 def test_bad_input_to_a_stage_is_one_line(kept: Path) -> None:
     edit(kept / "conf/tiny.yaml", "train", "target_tokens_by_length", value={30: 0})
-    printed = run(kept, PYTHON, "-m", "pipeline.train", "--experiment", "tiny", "--cell", "transformer-30-s1", status=1)
+    printed = run(kept, PYTHON, "-m", "pipeline.train", "--experiment", "tiny", "--run", "transformer-30-s1", status=1)
     assert printed.startswith("error: conf/tiny.yaml: train.target_tokens_by_length.30:")
     assert len(printed.splitlines()) == 1

@@ -12,9 +12,8 @@ from lookback.errors import LookbackError
 from lookback.models.base import PAD
 from lookback.models.cells import CELLS, Cell, LogisticRNN, PlainRNN, TanhRNN, recurrence
 from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
-from lookback.probes import Point
 from lookback.probes import recurrence as probe
-from lookback.probes.table import averaged, read_points, write_points
+from lookback.probes.points import Point, averaged, read_points, write_points
 from tests.tiny import MODELS
 
 PLAIN = ("rnn-tanh", "rnn-logistic")

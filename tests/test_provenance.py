@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookback.provenance import is_dirty, provenance
+from lookback.tracking.provenance import is_dirty, provenance
 
 
 def git(folder: Path, *arguments: str) -> str:

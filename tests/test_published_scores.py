@@ -7,10 +7,12 @@ import pytest
 
 from lookback import config, report
 from lookback.errors import LookbackError
-from lookback.report.published import reading, section, shapes
-from lookback.report.published.reading import Literature
+from lookback.evaluation.tables import read_rows, write_rows
+from lookback.published import reading
+from lookback.published.reading import Literature
+from lookback.report import published_curves as shapes
+from lookback.report.published import section
 from lookback.report.results import Results, read
-from lookback.scoring import read_rows, write_rows
 from tests import fake_results
 
 PUBLISHED = reading.read()
@@ -27,9 +29,9 @@ def experiment(**changes) -> config.Experiment:
 def results(folder: Path, of: config.Experiment, bleu: dict[str, tuple[float, ...]] | None = None, **more) -> Results:
     """Of one seed a system; `bleu` of a model in each bucket."""
     fake_results.write_all(folder, of, **more)
-    for cell in of.cells:
+    for run in of.runs:
         if bleu:
-            fake_results.write_cell(folder, cell, bleu=bleu[cell.model], **more)
+            fake_results.write_run(folder, run, bleu=bleu[run.model], **more)
     return read(of, folder)
 
 
@@ -249,8 +251,8 @@ def test_source_pieces_stand_beside_subwords(tmp_path):
     *_, pieces = shapes.panels(without, PUBLISHED.figures)
     assert [line.system for line in pieces.chart.lines] == ["NMT, Koehn", "PBMT, Koehn"]
     assert "not been shared out by source pieces" in pieces.caption
-    for cell in of.cells:
-        path = tmp_path / "cells" / cell.name / "by_length.csv"
+    for run in of.runs:
+        path = tmp_path / "runs" / run.name / "by_length.csv"
         rows = read_rows(path)
         write_rows(path, [*rows, *(row | {"bucket_by": "source_pieces"} for row in rows if row["bucket_low"])])
     found = read(of, tmp_path)
@@ -364,7 +366,7 @@ def test_table_3_stands_in_the_experiment_that_repeats_it(tmp_path):
         grid={"models": ["base", "a_heads_1"], "max_train_words": [60], "seeds": [1]},
         models={"base": base, "a_heads_1": base | {"heads": 1}},
     )
-    found = results(tmp_path, of, run={"valid_loss": 1.5, "parameters": 65_432_100})
+    found = results(tmp_path, of, record={"valid_loss": 1.5, "parameters": 65_432_100})
     rows = tables(found)["Vaswani et al. 2017, Table 3: en–de"]
     assert rows[0] == ("base", "4.92", "25.8", "65")
     assert rows[1][0] == "here: base-60"

@@ -9,16 +9,16 @@ import pytest
 from dvc_render.vega import VegaRenderer
 
 from lookback import config, report
-from lookback.buckets import Bucket
-from lookback.comparison import write_comparisons
 from lookback.errors import LookbackError
-from lookback.probes import Point
-from lookback.probes.table import write_points
+from lookback.evaluation.comparison import write_comparisons
+from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.tables import read_rows
+from lookback.probes.points import Point, write_points
+from lookback.rendering.html import inline_svg
+from lookback.rendering.wording import code
 from lookback.report import claims, probes, prose, sentences, tables
-from lookback.report.claims import code
-from lookback.report.page import inline_svg
-from lookback.report.results import SPARSE, Results, Score, System, read
-from lookback.scoring import read_rows
+from lookback.report.results import Results, read
+from lookback.stats.buckets import Bucket
 from tests import fake_results
 
 ONLY = {"models": ["bahdanau"], "max_train_words": [60]}
@@ -86,9 +86,9 @@ def test_all_files_are_there(written):
     )
 
 
-def test_table_of_all_cells_holds_the_rows_of_the_cells_in_grid_order(written):
-    cells = [read_rows(written / "cells" / cell.name / "by_length.csv") for cell in fake_results.experiment().cells]
-    assert read_rows(written / "by_length.csv") == [row for rows in cells for row in rows]
+def test_table_of_all_runs_holds_the_rows_of_the_runs_in_grid_order(written):
+    runs = [read_rows(written / "runs" / run.name / "by_length.csv") for run in fake_results.experiment().runs]
+    assert read_rows(written / "by_length.csv") == [row for rows in runs for row in rows]
 
 
 def test_same_results_give_the_same_bytes(tmp_path):
@@ -130,13 +130,13 @@ def test_figures_of_other_formats_and_sentences_leave(tmp_path):
     [(name, "evaluate") for name in ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json")]
     + [("probe.csv", "probe")],
 )
-def test_missing_file_is_named_with_its_cell_and_command_and_nothing_is_written(name, stage, tmp_path):
+def test_missing_file_is_named_with_its_run_and_command_and_nothing_is_written(name, stage, tmp_path):
     experiment = fake_results.experiment()
     folder = fake_results.write_all(tmp_path, experiment)
-    (folder / "cells" / "bahdanau-30-s2" / name).unlink()
+    (folder / "runs" / "bahdanau-30-s2" / name).unlink()
     with pytest.raises(LookbackError) as error:
         report.write(experiment, folder, FAST)
-    for part in (f"bahdanau-30-s2/{name}", "cell 'bahdanau-30-s2'", f"`dvc repro {stage}@demo-bahdanau-30-s2`"):
+    for part in (f"bahdanau-30-s2/{name}", "run 'bahdanau-30-s2'", f"`dvc repro {stage}@demo-bahdanau-30-s2`"):
         assert part in str(error.value)
     assert not (folder / "report.md").exists()
     assert not (folder / "by_length.csv").exists()
@@ -150,7 +150,7 @@ def test_missing_corpus_is_named(tmp_path):
         report.write(experiment, folder, FAST)
 
 
-def test_cell_taken_out_of_the_grid_leaves_the_report(tmp_path):
+def test_run_taken_out_of_the_grid_leaves_the_report(tmp_path):
     both = fake_results.experiment(grid={"models": ["bahdanau", "transformer"], "max_train_words": [60]})
     folder = fake_results.write_all(tmp_path, both)
     report.write(both, folder, FAST)
@@ -174,7 +174,7 @@ def test_cell_taken_out_of_the_grid_leaves_the_report(tmp_path):
 def test_results_of_another_test_or_signature_are_refused_and_named(changes, what, tmp_path):
     experiment = fake_results.experiment()
     folder = fake_results.write_all(tmp_path, experiment)
-    fake_results.write_cell(folder, experiment.cell("transformer-30-s1"), **changes)
+    fake_results.write_run(folder, experiment.run("transformer-30-s1"), **changes)
     with pytest.raises(LookbackError, match=rf"(?s){what}") as error:
         report.write(experiment, folder, FAST)
     assert "'rnn_encoder_decoder-30-s1'" in str(error.value)
@@ -204,7 +204,7 @@ def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     )
     folder = fake_results.write_all(tmp_path, experiment, further=FURTHER)
     steady = {**FURTHER, ("joined-4", "all"): (60, 80.4)}
-    fake_results.write_cell(folder, experiment.cell("transformer-60-s1"), further=steady)
+    fake_results.write_run(folder, experiment.run("transformer-60-s1"), further=steady)
     found = read(experiment, folder)
     assert found.joined == (1, 2, 4)
     assert found.buckets == read(experiment, fake_results.write_all(tmp_path / "without", experiment)).buckets
@@ -278,8 +278,8 @@ def test_without_further_sets_and_legacy_bleu_nothing_is_said_of_them(written):
 def test_results_in_the_wrong_folder_are_refused(tmp_path):
     experiment = fake_results.experiment()
     folder = fake_results.write_all(tmp_path, experiment)
-    cells = folder / "cells"
-    shutil.copy(cells / "bahdanau-60-s1" / "by_length.csv", cells / "bahdanau-30-s1" / "by_length.csv")
+    runs = folder / "runs"
+    shutil.copy(runs / "bahdanau-60-s1" / "by_length.csv", runs / "bahdanau-30-s1" / "by_length.csv")
     with pytest.raises(LookbackError, match=r"bahdanau-30-s1/by_length.csv: line 2: .* demo bahdanau 60 1"):
         read(experiment, folder)
 
@@ -297,7 +297,7 @@ def test_results_in_the_wrong_folder_are_refused(tmp_path):
 def test_damaged_file_is_named(name, text, message, tmp_path):
     experiment = fake_results.experiment(grid=ONLY)
     folder = fake_results.write_all(tmp_path, experiment)
-    (folder / "cells" / "bahdanau-60-s1" / name).write_text(text)
+    (folder / "runs" / "bahdanau-60-s1" / name).write_text(text)
     with pytest.raises(LookbackError, match=message):
         read(experiment, folder)
 
@@ -378,7 +378,7 @@ def test_extrapolation_is_told_apart_from_capacity(tmp_path):
     text = claims.extrapolation_statement(found, change)
     assert "lengths that its training did not contain: it falls by" in text
     assert re.search(r"Trained on up to 60, it scores .* there: \d+\.\d more\.", text)
-    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s1"), bleu=fake_results.BLEU["bahdanau", 30])
+    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s1"), bleu=fake_results.BLEU["bahdanau", 30])
     assert "no effect of longer training sentences" in claims.extrapolation_statement(
         read(experiment, tmp_path), change
     )
@@ -389,12 +389,12 @@ def test_a_system_is_better_only_where_the_intervals_say_so(tmp_path):
     experiment = fake_results.experiment(grid=grid)
     (text,) = claims.attention_statements(results(tmp_path, experiment))
     assert text.endswith("more.")
-    base = experiment.cell("rnn_encoder_decoder-60-s1")
-    fake_results.write_cell(tmp_path, base, bleu=fake_results.BLEU["bahdanau", 60])
+    base = experiment.run("rnn_encoder_decoder-60-s1")
+    fake_results.write_run(tmp_path, base, bleu=fake_results.BLEU["bahdanau", 60])
     (text,) = claims.attention_statements(read(experiment, tmp_path))
     assert text.endswith("no difference is shown.")
-    fake_results.write_cell(tmp_path, base, bleu=(99.9,) * 6, half_width=0.1)
-    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s1"), bleu=(80.0,) * 6)
+    fake_results.write_run(tmp_path, base, bleu=(99.9,) * 6, half_width=0.1)
+    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s1"), bleu=(80.0,) * 6)
     (text,) = claims.attention_statements(read(experiment, tmp_path))
     assert text.endswith("less.")
 
@@ -480,7 +480,7 @@ def test_open_and_sparse_buckets_are_told_as_such(tmp_path):
 
 @pytest.mark.parametrize(("longest", "end"), [(60, Bucket(31, None)), (61, Bucket(21, 30))])
 def test_an_open_bucket_is_inside_if_its_longest_sentence_is(longest, end, tmp_path):
-    """As `lookback.comparison` has it: sentences and tables of one report tell of the same buckets."""
+    """As `lookback.evaluation.comparison` has it: sentences and tables of one report tell of the same buckets."""
     experiment = fake_results.experiment(grid=ONLY, evaluate={"bucket_edges": [10, 20, 30]})
     found = results(tmp_path, experiment, n=(200,) * 4)
     found.corpus["words"]["test"]["source"]["max"] = longest
@@ -496,7 +496,7 @@ def test_one_seed_that_disagrees_takes_the_claim_away(tmp_path):
     change = claims.capacity(found, System("bahdanau", 60))
     assert change
     assert change.verdict == "lower"
-    fake_results.write_cell(tmp_path, experiment.cell("bahdanau-60-s2"), bleu=LEVEL)
+    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s2"), bleu=LEVEL)
     change = claims.capacity(read(experiment, tmp_path), System("bahdanau", 60))
     assert change
     assert change.verdict == "undecided"
@@ -517,8 +517,8 @@ def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
     grid = {"models": list(kinds), "max_train_words": [30], "seeds": [1]}
     experiment = fake_results.experiment(grid=grid, models=kinds)
     folder = tmp_path / "positions"
-    for cell in experiment.cells:
-        fake_results.write_cell(folder, cell, bleu=(90.0, 90.0, 90.0, 50.0, 40.0, 30.0))
+    for run in experiment.runs:
+        fake_results.write_run(folder, run, bleu=(90.0, 90.0, 90.0, 50.0, 40.0, 30.0))
     fake_results.write_json(folder / "corpus.json", fake_results.corpus())
     write_points(folder / "speed.csv", [])
     write_comparisons(folder / "comparisons.csv", [])
@@ -550,7 +550,7 @@ PAIR = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
 def test_fairness_is_told_from_what_was_recorded(run, tell, says, warns, tmp_path):
     experiment = fake_results.experiment(grid=PAIR)
     folder = fake_results.write_all(tmp_path, experiment)
-    fake_results.write_cell(folder, experiment.cell("bahdanau-60-s1"), run=run)
+    fake_results.write_run(folder, experiment.run("bahdanau-60-s1"), record=run)
     found = read(experiment, folder)
     assert says in tell(found)
     assert (tell(found) in prose.limits(found)) == warns
@@ -561,7 +561,7 @@ def test_budgets_for_each_training_length_are_told_apart(tmp_path):
     experiment = fake_results.experiment(grid=PAIR | {"max_train_words": [30, 60]}, train=train)
     folder = fake_results.write_all(tmp_path, experiment)
     for model in PAIR["models"]:
-        fake_results.write_cell(folder, experiment.cell(f"{model}-30-s1"), run={"target_tokens": 2_000_000})
+        fake_results.write_run(folder, experiment.run(f"{model}-30-s1"), record={"target_tokens": 2_000_000})
     assert prose.budget(read(experiment, folder)) == (
         "Up to 30 words: every network was trained on 2,000,000 target tokens. "
         "Up to 60 words: every network was trained on 3,000,412 target tokens."
@@ -602,7 +602,7 @@ def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
     assert ("precision", "32-true") in shared.rows
     assert not {row[0] for row in differing.rows} & {row[0] for row in shared.rows}
     loss = next(table for table in tables.quality(found) if table.name == "reference-loss")
-    assert [cell == "–" for cell in loss.rows[0][2:]] == [False] * 4 + [True] * 2
+    assert [run == "–" for run in loss.rows[0][2:]] == [False] * 4 + [True] * 2
 
 
 def test_a_report_of_a_dictionary_alone(tmp_path):
@@ -613,24 +613,24 @@ def test_a_report_of_a_dictionary_alone(tmp_path):
     assert only.startswith("A dictionary is no network")
 
 
-def test_cells_still_falling_are_named(tmp_path):
-    found = results(tmp_path / "a", run={"still_falling": True})
+def test_runs_still_falling_are_named(tmp_path):
+    found = results(tmp_path / "a", record={"still_falling": True})
     assert "training of `bahdanau-60-s1` ended: it may gain" in prose.falling(found)
     assert prose.falling(found) in prose.limits(found)
-    found = results(tmp_path / "b", run={"still_falling": False})
-    assert prose.falling(found).startswith("No cell's")
+    found = results(tmp_path / "b", record={"still_falling": False})
+    assert prose.falling(found).startswith("No run's")
     assert prose.falling(found) not in prose.limits(found)
-    assert "was not recorded" in prose.falling(results(tmp_path / "c", run={"still_falling": None}))
+    assert "was not recorded" in prose.falling(results(tmp_path / "c", record={"still_falling": None}))
 
 
 def test_speed_is_a_ratio_within_one_hardware(tmp_path):
     experiment = fake_results.experiment(grid=PAIR)
     folder = fake_results.write_all(tmp_path, experiment)
     found = read(experiment, folder)
-    assert prose.speed_ratio(found, found.cells[1]) == pytest.approx(6700 / 9100)
-    fake_results.write_cell(folder, experiment.cell("bahdanau-60-s1"), run={"hardware": "another"})
+    assert prose.speed_ratio(found, found.runs[1]) == pytest.approx(6700 / 9100)
+    fake_results.write_run(folder, experiment.run("bahdanau-60-s1"), record={"hardware": "another"})
     found = read(experiment, folder)
-    assert prose.speed_ratio(found, found.cells[1]) != prose.speed_ratio(found, found.cells[1])  # NaN
+    assert prose.speed_ratio(found, found.runs[1]) != prose.speed_ratio(found, found.runs[1])  # NaN
 
 
 def test_what_one_seed_and_two_seeds_leave_open(tmp_path):
@@ -711,7 +711,7 @@ def watched(
     showcase = {"text": "The cat, jumped.", "source_word": "jumped", "target_word": "sprang"}
     experiment = fake_results.experiment(grid=ONLY, translate={"showcase": ["Of no interest.", showcase]})
     fake_results.write_all(folder, experiment)
-    (path,) = (folder / "cells").glob("*/examples.json")
+    (path,) = (folder / "runs").glob("*/examples.json")
     item = json.loads(path.read_text(encoding="utf-8"))[0]
     alignment = rows and {"source_pieces": source, "target_pieces": target, "percent": rows}
     item |= {"source": "The cat, jumped.", "hypothesis": text, "alignment": alignment}
@@ -1003,7 +1003,7 @@ HOSTILE = (
 def test_text_of_a_corpus_stays_text(tmp_path):
     experiment = fake_results.experiment(grid=ONLY, title=HOSTILE)
     folder = fake_results.write_all(tmp_path, experiment, source=HOSTILE)
-    (path,) = (folder / "cells").glob("*/examples.json")
+    (path,) = (folder / "runs").glob("*/examples.json")
     items = json.loads(path.read_text(encoding="utf-8"))
     for item in items:
         item |= {"source": HOSTILE, "hypothesis": f"{HOSTILE} {item['index']}", "tags": [HOSTILE]}
@@ -1051,7 +1051,7 @@ def test_both_pages_say_the_same(written):
         for text in [question, *answers]:
             assert text in markdown
             assert re.sub(r"[`*]", "", text) in html
-    for command in ("dvc repro report@demo", "dvc repro evaluate@demo-<cell>"):
+    for command in ("dvc repro report@demo", "dvc repro evaluate@demo-<run>"):
         assert command in markdown.replace("\\", "")
         assert command in html
 
@@ -1067,8 +1067,8 @@ def test_signatures_fingerprints_and_runs_can_be_followed(written):
 
 def test_each_run_is_found_in_git_and_in_mlflow(written):
     table = tables.runs(read(fake_results.experiment(), written))
-    assert [row[0] for row in table.rows] == [cell.name for cell in fake_results.experiment().cells]
-    recorded = json.loads((written / "cells/bahdanau-30-s2/run.json").read_text(encoding="utf-8"))
+    assert [row[0] for row in table.rows] == [run.name for run in fake_results.experiment().runs]
+    recorded = json.loads((written / "runs/bahdanau-30-s2/run.json").read_text(encoding="utf-8"))
     commit = recorded["provenance"]["git_commit"]
     assert ("bahdanau-30-s2", "2", commit[:12], recorded["mlflow_run_id"]) in table.rows
     for table in tables.provenance(read(fake_results.experiment(), written)):
@@ -1077,7 +1077,7 @@ def test_each_run_is_found_in_git_and_in_mlflow(written):
 
 def test_a_run_with_uncommitted_changes_says_so(tmp_path):
     recorded = {"provenance": {"git_commit": "ab" * 20, "git_dirty": True}, "mlflow_run_id": None}
-    ((_, _, commit, run),) = tables.runs(results(tmp_path, run=recorded)).rows
+    ((_, _, commit, run),) = tables.runs(results(tmp_path, record=recorded)).rows
     assert (commit, run) == ("ab" * 6 + " with uncommitted changes", "–")
 
 
@@ -1094,12 +1094,12 @@ def test_numbers_are_followed_to_files_that_their_stages_write(tmp_path, measure
     for _, file, named, command in table.rows:
         last = named.split(", ")[-1]
         assert set(named.split(", ")) <= set(stages)
-        path = f"reports/{file}".replace("cells/<cell>", "${item.experiment}/cells/${item.cell}")
+        path = f"reports/{file}".replace("runs/<run>", "${item.experiment}/runs/${item.run}")
         path = path if "${" in path else f"reports/${{key}}/{file}"
         assert path in outs[last]
-        assert command == f"dvc repro {last}@demo{'-<cell>' if '<cell>' in file else ''}"
+        assert command == f"dvc repro {last}@demo{'-<run>' if '<run>' in file else ''}"
     files = {row[1] for row in table.rows}
-    assert ({"speed.csv", "cells/<cell>/probe.csv"} <= files) is measured
+    assert ({"speed.csv", "runs/<run>/probe.csv"} <= files) is measured
 
 
 def test_corpus_is_told_without_what_is_only_for_machines(written):
@@ -1123,7 +1123,7 @@ def test_corpus_is_told_without_what_is_only_for_machines(written):
 def test_report_of_little(changes, tmp_path):
     experiment = fake_results.experiment(grid=ONLY)
     folder = fake_results.write_all(tmp_path, experiment, **changes)
-    for path in (folder / "cells").glob("*/examples.json"):
+    for path in (folder / "runs").glob("*/examples.json"):
         fake_results.write_json(path, [])
     fake_results.write_json(folder / "corpus.json", {})
     report.write(experiment, folder, FAST)
@@ -1139,8 +1139,8 @@ def test_tables_of_what_is_lost_and_repeated_are_there_where_it_was_counted(tmp_
     assert not names & {table.name for table in tables.quality(without)}
     row = {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}
     found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, row=row)))
-    cells = {table.name: table.rows[0][2] for table in found if table.name in names}
-    assert cells == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
+    runs = {table.name: table.rows[0][2] for table in found if table.name in names}
+    assert runs == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
 
 
 # --- the chart that DVC draws -----------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from lookback.comparison import read_comparisons
-from lookback.report import figures
-from lookback.report.looks import looks
-from lookback.report.results import System
+from lookback.evaluation.by_length import overall
+from lookback.evaluation.comparison import read_comparisons
+from lookback.evaluation.systems import System
+from lookback.evaluation.tables import read_rows
+from lookback.rendering import figures
+from lookback.rendering.looks import looks
 from lookback.score import main
-from lookback.scoring import overall, read_rows
-from tests.test_scoring import corpus
+from tests.test_by_length import corpus
 
 A, REFERENCES = corpus(90)
 B = [" ".join(line.split()[:12]) for line in REFERENCES]
@@ -48,7 +49,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, 
     main(arguments)
     scores, _, _ = capsys.readouterr().out.partition("In brackets")
     lines = [line for line in scores.splitlines() if line.startswith("|")]
-    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    names, _, *rows = ([run.strip() for run in line.strip("|").split("|")] for line in lines)
     assert len({len(line) for line in lines}) == 1, "columns that are not aligned"
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -130,7 +131,7 @@ def test_systems_are_tested_against_each_other(
     twin = write(tmp_path / "twin.txt", B)
     main([*files, twin, "--edges", "10", "20", "30", "--train-words", "20", "--output", str(tmp_path / "out")])
     _, _, tests = capsys.readouterr().out.partition("In brackets")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in tests.splitlines() if line[:1] == "|"]
+    rows = [[run.strip() for run in line.strip("|").split("|")] for line in tests.splitlines() if line[:1] == "|"]
     found = {(system, about): (value, p, corrected) for system, about, _, value, p, corrected in rows[2:]}
     assert found["B − twin", "all"][:2] == ("0.0 [0.0, 0.0]", "1.000")
     assert float(found["A − B", "all"][1]) < 0.01

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lookback import config, speed
-from lookback.probes import Point
+from lookback import config
+from lookback.probes import speed
+from lookback.probes.points import Point
 from tests.tiny import MODELS
 
 SETTINGS = config.Speed(source_pieces=(3, 6), target_pieces=4, sentences=2, rounds=5)

@@ -13,13 +13,15 @@ import pipeline.prepare
 import pipeline.testsets
 import pipeline.tokenize
 import pipeline.translate
-from lookback import dictionary, models, testsets
+from lookback import models
 from lookback.config import Bahdanau, FurtherSets, Joined, SentencePiece, WordByWord, Words, load_experiment
+from lookback.data import testsets
+from lookback.data.testsets import derive, joined_lines
+from lookback.decoding import dictionary
 from lookback.errors import LookbackError
-from lookback.testsets import derive, joined_lines
+from lookback.models.saved import save_model
 from lookback.tokenizer import UNK, load_tokenizer
 from lookback.tokenizer.words import UNKNOWN_MARK
-from lookback.weights import save_model
 
 WORDS = [3, 9, 40, 5, 8, 2, 15, 16, 7, 4, 6, 11, 12, 1, 30, 10, 13, 14, 9, 8, 7, 6, 5, 4, 3, 2, 1, 2]
 """Of the source of each test sentence; 25 have at most 15."""
@@ -125,7 +127,7 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         stage.main()
     experiment, encoded = load_experiment("tiny"), Path("data/tiny/encoded")
     tokenizer = load_tokenizer(encoded)
-    network, words = experiment.cells
+    network, words = experiment.runs
     torch.manual_seed(1)
     sizes = tokenizer.source_vocabulary, tokenizer.target_vocabulary
     settings, baseline = experiment.model(network), experiment.model(words)
@@ -140,8 +142,8 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     learned = json.loads(path.read_text())
     learned["entries"]["the"] = UNKNOWN_MARK
     path.write_text(json.dumps(learned))
-    for cell in experiment.cells:
-        monkeypatch.setattr(sys, "argv", ["stage", "--experiment", "tiny", "--cell", cell.name])
+    for run in experiment.runs:
+        monkeypatch.setattr(sys, "argv", ["stage", "--experiment", "tiny", "--run", run.name])
         pipeline.translate.main()
     return tmp_path
 
@@ -160,14 +162,14 @@ def test_known_sentences_and_their_translations_have_no_unknown_word(translated:
     assert known.words.tolist() == np.load(translated / "data/tiny/prepared/test.words.npy")[expected].tolist()
 
     folder = translated / "translations/tiny"
-    for cell in ("bahdanau-60-s1", "word_by_word-60-s1"):
-        everything = (folder / cell / "test.hypotheses").read_text()
-        without = (folder / cell / "known.hypotheses").read_text()
+    for run in ("bahdanau-60-s1", "word_by_word-60-s1"):
+        everything = (folder / run / "test.hypotheses").read_text()
+        without = (folder / run / "known.hypotheses").read_text()
         assert UNKNOWN_MARK in everything, "it is written where it may be"
         assert len(without.splitlines()) == len(expected)
         assert UNKNOWN_MARK not in without
         for further in joined:
-            assert len((folder / cell / f"{further.name}.hypotheses").read_text().splitlines()) == len(further.sources)
+            assert len((folder / run / f"{further.name}.hypotheses").read_text().splitlines()) == len(further.sources)
             assert not further.ban_unknown
     with (folder / "bahdanau-60-s1/joined-4.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookback.batching import EncodedSplit
 from lookback.config import SentencePiece
+from lookback.corpus.lines import read_lines
+from lookback.data.encode import tokenize
+from lookback.data.encoded import EncodedSplit
 from lookback.errors import LookbackError
-from lookback.tokenizer import BOS, EOS, PAD, UNK, Side, load_tokenizer, read_lines, tokenize, word_of_piece
+from lookback.tokenizer import BOS, EOS, PAD, UNK, Side, load_tokenizer, word_of_piece
 
 VOCABULARIES = {
     "source": ["the", "cat", "sat", "on", "a", "mat", "dog"],

@@ -26,7 +26,8 @@ from mlflow.entities import Run as StoredRun
 from torch.utils.data import DataLoader
 
 from lookback.config import Evaluate
-from lookback.scoring import Row, rows_by_length
+from lookback.evaluation.by_length import rows_by_length
+from lookback.evaluation.tables import Row
 from lookback.tracking import Run, log_evaluation, log_report, tracking_uri
 from lookback.tracking.lightning import MLflowRunLogger
 from lookback.tracking.results import scores
@@ -227,7 +228,7 @@ def test_flatten() -> None:
 def training(uri: str, file: Path, steps: range, hidden: int = 8, kill: bool = False) -> str | None:
     """A training that logs its loss at these steps, and ends or is killed; the run's id."""
     params = {"model": {"hidden": hidden}}
-    logger = MLflowRunLogger(uri, "demo", "cell", params, {"git_commit": "abc", "dvc_exp_name": "tidal"}, file)
+    logger = MLflowRunLogger(uri, "demo", "run", params, {"git_commit": "abc", "dvc_exp_name": "tidal"}, file)
     for step in steps:
         logger.log_metrics({"train/loss": 100.0 - step}, step)
     logger.experiment.flush()
@@ -240,9 +241,9 @@ def test_a_resumed_training_goes_on_with_its_run(uri: str, tmp_path: Path) -> No
     """From step 30, the last checkpoint, though 40 was logged already: no step stands there twice."""
     file = tmp_path / "resume" / "run_id"
     first = training(uri, file, range(10, 50, 10), kill=True)
-    assert stored(uri)["cell"][0].info.status == "RUNNING"
+    assert stored(uri)["run"][0].info.status == "RUNNING"
     assert training(uri, file, range(30, 70, 10)) == first
-    ((run,),) = [stored(uri)["cell"]]
+    ((run,),) = [stored(uri)["run"]]
     assert run.info.status == "FINISHED"
     assert curve(uri, first, "train/loss") == [(step, 100.0 - step) for step in range(10, 70, 10)]
 
@@ -250,7 +251,7 @@ def test_a_resumed_training_goes_on_with_its_run(uri: str, tmp_path: Path) -> No
 def test_a_training_that_was_complete_keeps_its_run(uri: str, tmp_path: Path) -> None:
     first = training(uri, tmp_path / "run_id", range(10, 50, 10))
     assert training(uri, tmp_path / "run_id", range(0)) == first
-    assert stored(uri)["cell"][0].info.status == "FINISHED"
+    assert stored(uri)["run"][0].info.status == "FINISHED"
 
 
 @pytest.mark.parametrize("changed", [{"steps": range(10, 50, 10)}, {"steps": range(30, 70, 10), "hidden": 9}])
@@ -260,19 +261,19 @@ def test_another_training_gets_a_run_of_its_own(uri: str, tmp_path: Path, change
     first = training(uri, file, range(10, 50, 10), kill=True)
     second = training(uri, file, **changed)
     assert second != first
-    assert [run.info.status for run in stored(uri)["cell"]] == ["KILLED", "FINISHED"]
+    assert [run.info.status for run in stored(uri)["run"]] == ["KILLED", "FINISHED"]
     assert file.read_text(encoding="utf-8").strip() == second
 
 
 def test_a_run_that_the_store_does_not_have(uri: str, tmp_path: Path) -> None:
     (tmp_path / "run_id").write_text("0123456789abcdef0123456789abcdef\n", encoding="utf-8")
     assert training(uri, tmp_path / "run_id", range(30, 50, 10))
-    assert len(stored(uri)["cell"]) == 1
+    assert len(stored(uri)["run"]) == 1
 
 
 def test_facts_are_tags(uri: str, tmp_path: Path) -> None:
     training(uri, tmp_path / "run_id", range(1, 3))
-    tags = stored(uri)["cell"][0].data.tags
+    tags = stored(uri)["run"][0].data.tags
     assert tags["git_commit"] == tags["mlflow.source.git.commit"] == "abc"
     assert tags["DVC_EXP_NAME"] == "tidal"
 
@@ -341,7 +342,7 @@ def results(folder: Path, edges: tuple[int, ...] = (10, 20), better: bool = Fals
         settings=Evaluate(bucket_edges=edges, resamples=20),
     )
     folder.mkdir(exist_ok=True)
-    (folder / "run.json").write_text(json.dumps({"cell": {"model": "bahdanau"}}), encoding="utf-8")
+    (folder / "run.json").write_text(json.dumps({"run": {"model": "bahdanau"}}), encoding="utf-8")
     alignment = {"source_pieces": ["the", "cat"], "target_pieces": ["die", "Katze"], "percent": [[100, 0], [0, 100]]}
     example = {"source": "the cat", "hypothesis": "die Katze", "source_words": 2, "showcase": True, "reference": None}
     examples = [example | {"alignment": alignment, "tags": []}, example | {"alignment": None, "tags": ["loops"]}]
@@ -351,10 +352,10 @@ def results(folder: Path, edges: tuple[int, ...] = (10, 20), better: bool = Fals
 
 def test_evaluation_adds_to_the_run_of_the_training(uri: str, tmp_path: Path) -> None:
     trained = training(uri, tmp_path / "run_id", range(10, 50, 10))
-    ended = stored(uri)["cell"][0].info.end_time
+    ended = stored(uri)["run"][0].info.end_time
     rows, folder = results(tmp_path / "results")
-    assert log_evaluation(uri, "demo", "cell", trained, rows, folder) == trained
-    ((run,),) = [stored(uri)["cell"]]
+    assert log_evaluation(uri, "demo", "run", trained, rows, folder) == trained
+    ((run,),) = [stored(uri)["run"]]
     assert run.info.end_time == ended
     assert run.data.metrics["test/bleu"] == pytest.approx(rows[-1]["bleu"])
     assert run.data.tags["bleu_signature"] == rows[-1]["signature"]
@@ -367,7 +368,7 @@ def test_evaluation_adds_to_the_run_of_the_training(uri: str, tmp_path: Path) ->
 def test_evaluating_again_adds_nothing(uri: str, tmp_path: Path) -> None:
     trained = training(uri, tmp_path / "run_id", range(10, 50, 10))
     for _ in range(2):
-        assert log_evaluation(uri, "demo", "cell", trained, *results(tmp_path / "results")) == trained
+        assert log_evaluation(uri, "demo", "run", trained, *results(tmp_path / "results")) == trained
     assert len(curve(uri, trained, "bleu_by_length")) == 3
     assert len(curve(uri, trained, "test/bleu")) == 1
 
@@ -375,12 +376,12 @@ def test_evaluating_again_adds_nothing(uri: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", [{"edges": (6, 20)}, {"better": True}])
 def test_other_scores_get_a_run_beside_it(uri: str, tmp_path: Path, changed: dict[str, Any]) -> None:
     trained = training(uri, tmp_path / "run_id", range(10, 50, 10))
-    log_evaluation(uri, "demo", "cell", trained, *results(tmp_path / "results"))
+    log_evaluation(uri, "demo", "run", trained, *results(tmp_path / "results"))
     rows, folder = results(tmp_path / "results", **changed)
-    second, again = (log_evaluation(uri, "demo", "cell", trained, rows, folder) for _ in range(2))
+    second, again = (log_evaluation(uri, "demo", "run", trained, rows, folder) for _ in range(2))
     assert second != trained
     assert second == again
-    ((_, run),) = [stored(uri)["cell"]]
+    ((_, run),) = [stored(uri)["run"]]
     assert run.data.tags["lookback.training_run"] == trained
     assert run.info.status == "FINISHED"
     assert len(curve(uri, second, "bleu_by_length")) == 3
@@ -390,11 +391,11 @@ def test_other_scores_get_a_run_beside_it(uri: str, tmp_path: Path, changed: dic
 def test_without_the_run_of_the_training_there_is_a_new_one(uri: str, tmp_path: Path, run_id: str | None) -> None:
     """A fresh clone, or a result from DVC's cache. Evaluating again goes on with the new run."""
     rows, folder = results(tmp_path / "results")
-    first, again = (log_evaluation(uri, "demo", "cell", run_id, rows, folder) for _ in range(2))
+    first, again = (log_evaluation(uri, "demo", "run", run_id, rows, folder) for _ in range(2))
     assert first == again
-    ((run,),) = [stored(uri)["cell"]]
+    ((run,),) = [stored(uri)["run"]]
     assert run.data.tags["lookback.training_run"] == (run_id or "unknown")
-    assert run.data.params == {"cell.model": "bahdanau"}
+    assert run.data.params == {"run.model": "bahdanau"}
 
 
 def test_an_open_bucket_alone_and_empty_ones(uri: str, tmp_path: Path) -> None:
@@ -413,7 +414,7 @@ def test_only_buckets_of_source_words_are_logged_against_length(tmp_path: Path) 
 def report_folder(tmp_path: Path, *names: str) -> Path:
     folder = tmp_path / "reports"
     shutil.rmtree(folder, ignore_errors=True)
-    for name in (*names, "cells/one/run.json"):
+    for name in (*names, "runs/one/run.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("report", encoding="utf-8")
     return folder
@@ -429,7 +430,7 @@ def test_the_report_run_holds_the_report_and_nothing_older(uri: str, tmp_path: P
         assert files(uri, report.info.run_id) == ["figures/length.svg", "report.md"]
 
 
-def test_the_description_leads_to_the_newest_run_of_each_cell_and_to_the_report(uri: str, tmp_path: Path) -> None:
+def test_the_description_leads_to_the_newest_run_of_each_run_and_to_the_report(uri: str, tmp_path: Path) -> None:
     for number, edges in enumerate([(6, 20), (10, 20)]):  # other scores: the second gets a run of its own
         rows, folder = results(tmp_path / "results", edges)
         newest = log_evaluation(uri, "demo", "transformer-60-s1", f"no such run {number}", rows, folder)
@@ -461,9 +462,9 @@ def test_without_runs_the_description_leads_to_no_chart(uri: str, tmp_path: Path
 
 def test_runs_name_the_stage_that_made_them(uri: str, tmp_path: Path) -> None:
     trained = training(uri, tmp_path / "run_id", range(10, 20, 10))
-    log_evaluation(uri, "demo", "cell", trained, *results(tmp_path / "results"))
+    log_evaluation(uri, "demo", "run", trained, *results(tmp_path / "results"))
     log_evaluation(uri, "demo", "alone", None, *results(tmp_path / "results"))
-    assert stored(uri)["cell"][0].data.tags["mlflow.source.name"] == "train@demo-cell"
+    assert stored(uri)["run"][0].data.tags["mlflow.source.name"] == "train@demo-run"
     assert stored(uri)["alone"][0].data.tags["mlflow.source.name"] == "evaluate@demo-alone"
 
 
@@ -489,7 +490,7 @@ def test_a_broken_database_is_told_once(
 ) -> None:
     damage(root / "mlflow.db")
     assert training(uri, tmp_path / "run_id", range(10, 50, 10)) is None
-    log_evaluation(uri, "demo", "cell", None, *results(tmp_path / "results"))
+    log_evaluation(uri, "demo", "run", None, *results(tmp_path / "results"))
     log_report(uri, "demo", "The demo", tmp_path / "results")
     told = lines(capsys)
     assert len(told) == 3  # one a stage
@@ -636,12 +637,12 @@ def test_a_server_that_answers_then_hangs_then_dies(
 ) -> None:
     """One test for all three, since the server takes long to start."""
     trained = training(server.uri, tmp_path / "run_id", range(10, 50, 10))
-    assert log_evaluation(server.uri, "demo", "cell", trained, *results(tmp_path / "results")) == trained
+    assert log_evaluation(server.uri, "demo", "run", trained, *results(tmp_path / "results")) == trained
     assert lines(capsys) == []
     assert curve(server.uri, trained, "train/loss") == [(step, 100.0 - step) for step in range(10, 50, 10)]
     assert len(curve(server.uri, trained, "bleu_by_length")) == 3
     assert "pictures/bleu_by_length.png" in files(server.uri, trained)
-    assert stored(server.uri)["cell"][0].data.params == {"model.hidden": "8"}
+    assert stored(server.uri)["run"][0].data.params == {"model.hidden": "8"}
     for name in ("old.svg", "new.svg"):
         log_report(server.uri, "demo", "The demo", report_folder(tmp_path, f"figures/{name}"))
     assert files(server.uri, stored(server.uri)["demo: report"][0].info.run_id) == ["figures/new.svg"]

@@ -20,13 +20,17 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.nn import functional
 
-from lookback import checkpoint, config, models, progress
-from lookback.batching import EncodedSplit
+from lookback import config, models
+from lookback.data.encode import tokenize
+from lookback.data.encoded import EncodedSplit
 from lookback.errors import LookbackError
-from lookback.task import CurvePoint, learning_rate, token_losses
-from lookback.tokenizer import BOS, EOS, PAD, Side, tokenize
-from lookback.training import TrainingResult, load_model, train, trend
-from lookback.weights import save_model
+from lookback.models.saved import save_model
+from lookback.tokenizer import BOS, EOS, PAD, Side
+from lookback.training import checkpoint, progress
+from lookback.training.loss import token_losses
+from lookback.training.module import CurvePoint
+from lookback.training.optimiser import learning_rate
+from lookback.training.run import TrainingResult, load_model, train, trend
 from tests.tiny import MODELS
 from tests.training_program import SETTINGS
 
@@ -61,10 +65,10 @@ def run(corpus: Path, tmp_path: Path) -> Callable[..., TrainingResult]:
     """Trains into tmp_path/resume and tmp_path/model; every argument can be changed."""
 
     def call(model: config.Model = MODELS[0], settings: config.Train = SETTINGS, **changes: Any) -> TrainingResult:
-        cell = config.Cell(experiment="tiny", model=model.architecture, max_train_words=12, seed=3)
+        run = config.Run(experiment="tiny", model=model.architecture, max_train_words=12, seed=3)
         given = {
             "encoded": corpus / "encoded",
-            "cell": cell,
+            "run": run,
             "resume_folder": tmp_path / "resume",
             "output": tmp_path / "model",
             "provenance": {"languages": ["en", "EN"]},
@@ -390,7 +394,7 @@ def test_trying_how_long_it_takes_changes_nothing(
     run: Callable[..., TrainingResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run()
-    monkeypatch.setattr("lookback.training.needs", lambda *_: "")
+    monkeypatch.setattr("lookback.training.run.needs", lambda *_: "")
     run(resume_folder=tmp_path / "other", output=tmp_path / "untried")
     assert same(weights(tmp_path / "model"), weights(tmp_path / "untried"))
 
@@ -405,15 +409,15 @@ def test_the_generator_of_the_caller_is_left_alone(run: Callable[..., TrainingRe
 
 def test_the_seed_decides(run: Callable[..., TrainingResult], tmp_path: Path) -> None:
     for seed in (1, 2):
-        cell = config.Cell(experiment="tiny", model="rnn_encoder_decoder", max_train_words=12, seed=seed)
-        run(cell=cell, output=tmp_path / str(seed))
+        one = config.Run(experiment="tiny", model="rnn_encoder_decoder", max_train_words=12, seed=seed)
+        run(run=one, output=tmp_path / str(seed))
     assert not same(weights(tmp_path / "1"), weights(tmp_path / "2"))
 
 
 def test_a_cap_that_leaves_nothing_is_an_error(run: Callable[..., TrainingResult], corpus: Path) -> None:
-    cell = config.Cell(experiment="tiny", model="bahdanau", max_train_words=12, seed=1)
+    one = config.Run(experiment="tiny", model="bahdanau", max_train_words=12, seed=1)
     with pytest.raises(LookbackError, match="no train pair has at most 0 words on either side"):
-        run(cell=cell.model_copy(update={"max_train_words": 0}))
+        run(run=one.model_copy(update={"max_train_words": 0}))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

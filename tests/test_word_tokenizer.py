@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from lookback import config, models
-from lookback.batching import EncodedSplit
+from lookback.data.encode import tokenize
+from lookback.data.encoded import EncodedSplit
+from lookback.decoding.beam_search import beam_search
+from lookback.decoding.translate import translate, translate_with_alignment
 from lookback.errors import LookbackError
-from lookback.search import beam_search
-from lookback.tokenizer import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, load_tokenizer, tokenize
+from lookback.models.saved import load_model, save_model
+from lookback.tokenizer import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, load_tokenizer
 from lookback.tokenizer.words import most_frequent, tokenized
-from lookback.training import train
-from lookback.translation import translate, translate_with_alignment
-from lookback.weights import load_model, save_model
+from lookback.training.run import train
 from tests.tiny import MODELS
 
 LANGUAGES: dict[Side, str] = {"source": "fr", "target": "de"}
@@ -225,7 +226,7 @@ def test_a_tiny_experiment_from_text_to_translation(model: config.Model, tmp_pat
         config.Train(target_tokens=300, batch_target_tokens=50, valid_interval_steps=3),
         config.Hardware(accelerator="cpu", threads=1),
         tmp_path / "encoded",
-        config.Cell(experiment="tiny", model=model.architecture, max_train_words=12, seed=1),
+        config.Run(experiment="tiny", model=model.architecture, max_train_words=12, seed=1),
         tmp_path / "resume",
         tmp_path / "model",
         provenance={},

@@ -19,7 +19,7 @@ import pytorch_lightning as pl
 import torch
 
 from lookback import config
-from lookback.training import TrainingResult, train
+from lookback.training.run import TrainingResult, train
 from tests.tiny import MODELS
 
 SETTINGS = config.Train(target_tokens=2_000, batch_target_tokens=50, valid_interval_steps=10, label_smoothing=0.1)
@@ -35,7 +35,7 @@ def run(folder: Path, output: Path, model: config.Model, devices: int = 1, kill:
         SETTINGS.model_copy(update={"average_checkpoints": average}),
         config.Hardware(accelerator="cpu", devices=devices),
         folder / "encoded",
-        config.Cell(experiment="tiny", model=model.architecture, max_train_words=12, seed=3),
+        config.Run(experiment="tiny", model=model.architecture, max_train_words=12, seed=3),
         output / "resume",
         output / "model",
         provenance={},

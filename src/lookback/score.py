@@ -2,8 +2,8 @@
 
 Reads plain text, one sentence a line (UTF-8; also .gz and .xz), and prints a table in Markdown: a line for each bucket
 and system, then the line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command; and a second one
-of slopes, falls and paired tests (see `lookback.comparison`). With --output it writes by_length.csv, comparisons.csv,
-length.svg and length.png into a folder.
+of slopes, falls and paired tests (see `lookback.evaluation.comparison`). With --output it writes by_length.csv,
+comparisons.csv, length.svg and length.png into a folder.
 
 Example: python -m lookback.score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
 """
@@ -16,17 +16,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from lookback import comparison, config, lexicon
-from lookback.buckets import Bucket
-from lookback.comparison import compare, write_comparisons
+from lookback import config
 from lookback.corpus.lines import LineReader
 from lookback.corpus.words import counter
 from lookback.errors import LookbackError
-from lookback.report import charts, figures
-from lookback.report.claims import decimal, integer, interval, share, signed
-from lookback.report.looks import looks
-from lookback.report.results import SPARSE, Score, System
-from lookback.scoring import Row, characters, overall, rows_by_length, sentence_statistics, write_rows
+from lookback.evaluation import comparison, lexicon
+from lookback.evaluation.by_length import characters, overall, rows_by_length
+from lookback.evaluation.comparison import compare, write_comparisons
+from lookback.evaluation.metrics import sentence_statistics
+from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.tables import Row, write_rows
+from lookback.rendering import chart, figures
+from lookback.rendering.looks import looks
+from lookback.rendering.wording import decimal, integer, interval, share, signed
+from lookback.stats.buckets import Bucket
 
 UNITS = ("source_words", "source_characters", "reference_words")
 DEFAULTS = config.Evaluate()
@@ -218,7 +221,7 @@ def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
 
 
 def tests(rows: Sequence[Row], settings: config.Evaluate) -> str:
-    """Slopes, falls and differences as a table in Markdown, of the rows of `lookback.comparison.compare`."""
+    """Slopes, falls and differences as a table in Markdown, of the rows of `lookback.evaluation.comparison.compare`."""
     lines = []
     for row in rows:
         unit, bucket = row["bucket_by"].replace("_", " "), _bucket(row)
@@ -295,7 +298,7 @@ def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluat
         known = {name: System(name, overall(rows)["max_train_words"] or 0) for name, rows in systems.items()}
         styles = looks(list(known.values()))
         lines = [
-            charts.of_scores(name, styles[known[name]], [_score(row, "bleu") for row in _shown(rows, settings)])
+            chart.of_scores(name, styles[known[name]], [_score(row, "bleu") for row in _shown(rows, settings)])
             for name, rows in systems.items()
         ]
         rows = next(iter(systems.values()))
@@ -303,7 +306,7 @@ def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluat
         buckets = [_bucket(row) for row in _shown(rows, settings)]
         marked = {system: look for system, look in styles.items() if system.max_train_words and unit == "source words"}
         figure = figures.draw(
-            charts.by_length(lines, buckets, marked, charts.Axis("BLEU", top=100, digits=1), unit), report.width_inches
+            chart.by_length(lines, buckets, marked, chart.Axis("BLEU", top=100, digits=1), unit), report.width_inches
         )
         for kind in ("svg", "png"):
             (folder / f"length.{kind}").write_bytes(figures.save(figure, kind, report.dpi))

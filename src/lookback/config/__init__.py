@@ -5,24 +5,7 @@ the same for all experiments (how figures look, which hardware is used) stands i
 refused; an error names the file, the key and what is allowed.
 """
 
-from lookback.config.corpus import (
-    Corpus,
-    FilePair,
-    FilesCorpus,
-    FragmentCorpus,
-    FurtherSets,
-    HubCorpus,
-    Joined,
-    Prepare,
-    Select,
-    SentencePiece,
-    Tokenize,
-    Words,
-)
-from lookback.config.experiment import Cell, Experiment, Grid
-from lookback.config.explaining import explained
-from lookback.config.measures import Evaluate, LengthUnit, Probe, Showcase, Speed, Translate, Window, bare_words
-from lookback.config.models import (
+from lookback.architectures import (
     Adadelta,
     Adam,
     Bahdanau,
@@ -37,16 +20,32 @@ from lookback.config.models import (
     Transformer,
     WordByWord,
 )
+from lookback.config.corpus import (
+    Corpus,
+    FilePair,
+    FilesCorpus,
+    FragmentCorpus,
+    FurtherSets,
+    HubCorpus,
+    Joined,
+    Prepare,
+    Select,
+    SentencePiece,
+    Tokenize,
+    Words,
+)
+from lookback.config.experiment import Experiment, Grid, Run
+from lookback.config.explaining import explained
+from lookback.config.measures import Evaluate, LengthUnit, Probe, Showcase, Speed, Translate, Window, bare_words
 from lookback.config.params import Hardware, Params, Report
 from lookback.config.reading import load_experiment, load_params, read_yaml
-from lookback.config.settings import Count, Fraction, Name, Normalization, Settings
 from lookback.config.training import Train
+from lookback.settings import Count, Fraction, Name, Normalization, Settings
 
 __all__ = [
     "Adadelta",
     "Adam",
     "Bahdanau",
-    "Cell",
     "Corpus",
     "Count",
     "Evaluate",
@@ -75,6 +74,7 @@ __all__ = [
     "RNNEncoderDecoder",
     "RecurrentCell",
     "Report",
+    "Run",
     "Select",
     "SentencePiece",
     "Settings",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lookback.config.settings import Count, Normalization, Settings
+from lookback.settings import Count, Normalization, Settings
 
 
 class FragmentCorpus(Settings):
@@ -109,7 +109,7 @@ Tokenize = Annotated[SentencePiece | Words, Field(discriminator="kind")]
 
 
 class Joined(Settings):
-    """Short test sentences alone and joined, so that length grows while the content stays; see `lookback.testsets`."""
+    """Short test sentences alone and joined, so that length grows while content stays; see `lookback.data.testsets`."""
 
     join: Annotated[tuple[Count, ...], Field(min_length=2)] = (1, 2, 3, 4)
     """So many sentences a line: a test set each, `joined-1` and so on."""

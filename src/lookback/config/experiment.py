@@ -1,26 +1,26 @@
-"""A whole experiment, and the cells of its grid."""
+"""A whole experiment, and the runs of its grid."""
 
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from lookback.architectures import ModelOrDictionary, Transformer, WordByWord
 from lookback.config.corpus import Corpus, FragmentCorpus, FurtherSets, Prepare, Tokenize, Words
 from lookback.config.measures import Evaluate, Probe, Speed, Translate
-from lookback.config.models import ModelOrDictionary, Transformer, WordByWord
-from lookback.config.settings import Count, Name, Settings
 from lookback.config.training import Train
 from lookback.errors import LookbackError
+from lookback.settings import Count, Name, Settings
 
 
 class Grid(Settings):
-    """The cells of an experiment: every model x longest training sentence x seed."""
+    """The runs of an experiment: every model x longest training sentence x seed."""
 
     models: Annotated[tuple[Name, ...], Field(min_length=1)]
     max_train_words: Annotated[tuple[Count, ...], Field(min_length=1)]
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
 
     @model_validator(mode="after")
-    def no_cell_twice(self) -> "Grid":
+    def no_run_twice(self) -> "Grid":
         for key in ("models", "max_train_words", "seeds"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
@@ -28,7 +28,7 @@ class Grid(Settings):
         return self
 
 
-class Cell(Settings):
+class Run(Settings):
     """One training run: a model, its longest training sentence in words, and a seed."""
 
     experiment: str
@@ -105,28 +105,28 @@ class Experiment(Settings):
         return self
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def runs(self) -> tuple[Run, ...]:
         """The grid, spelled out: seeds outermost, then models, then lengths."""
         return tuple(
-            Cell(experiment=self.name, model=model, max_train_words=words, seed=seed)
+            Run(experiment=self.name, model=model, max_train_words=words, seed=seed)
             for seed in self.grid.seeds
             for model in self.grid.models
             for words in self.grid.max_train_words
         )
 
-    def model(self, cell: Cell) -> ModelOrDictionary:
-        """The settings of a cell's model, scaled down if `train` says so."""
-        model = self.models[cell.model]
+    def model(self, run: Run) -> ModelOrDictionary:
+        """The settings of a run's model, scaled down if `train` says so."""
+        model = self.models[run.model]
         return model if isinstance(model, WordByWord) else model.scaled_down(self.train.scale_down)
 
-    def training(self, cell: Cell) -> Train:
-        """`train`, with what the cell's model has in its place."""
-        model = self.models[cell.model]
+    def training(self, run: Run) -> Train:
+        """`train`, with what the run's model has in its place."""
+        model = self.models[run.model]
         if isinstance(model, WordByWord):
             return self.train
         changes: dict[str, Any] = {}
         if self.train.target_tokens_by_length is not None:
-            tokens = self.train.target_tokens_by_length[cell.max_train_words]
+            tokens = self.train.target_tokens_by_length[run.max_train_words]
             changes = {"target_tokens": tokens, "target_tokens_by_length": None}
         if model.updates is not None:
             changes = {"updates": model.updates, "target_tokens": None, "target_tokens_by_length": None}
@@ -135,10 +135,10 @@ class Experiment(Settings):
                 changes[name] = getattr(model, name)
         return self.train.model_copy(update=changes)
 
-    def cell(self, name: str) -> Cell:
-        """The cell of that name, or a `LookbackError` that lists the cells."""
-        for cell in self.cells:
-            if cell.name == name:
-                return cell
-        names = ", ".join(cell.name for cell in self.cells)
-        raise LookbackError(f"conf/{self.name}.yaml: no cell {name!r} in the grid; its cells are {names}")
+    def run(self, name: str) -> Run:
+        """The run of that name, or a `LookbackError` that lists the runs."""
+        for run in self.runs:
+            if run.name == name:
+                return run
+        names = ", ".join(run.name for run in self.runs)
+        raise LookbackError(f"conf/{self.name}.yaml: no run {name!r} in the grid; its runs are {names}")

@@ -3,7 +3,7 @@
 import textwrap
 from typing import Any
 
-from lookback.config.settings import Settings
+from lookback.settings import Settings
 
 KINDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
 BOUNDS = {

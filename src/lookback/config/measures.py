@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lookback.config.settings import Count, Settings
+from lookback.settings import Count, Settings
 
 
 class Showcase(Settings):
@@ -39,7 +39,7 @@ def bare_words(text: str) -> list[str]:
 
 
 class Translate(Settings):
-    """Beam search; see `lookback.search`."""
+    """Beam search; see `lookback.decoding.beam_search`."""
 
     beam: Count = 4
     normalisation: Literal["wu", "length"] = "wu"
@@ -92,7 +92,7 @@ class Evaluate(Settings):
     seed: int = 1
     legacy: Literal["none", "moses", "moses-split"] = "none"
     """A second BLEU beside sacreBLEU's, of Moses tokens as the papers have it; `moses-split` splits compounds at
-    hyphens as well, as is the custom for English-German; see `lookback.legacy`."""
+    hyphens as well, as is the custom for English-German; see `lookback.evaluation.moses_bleu`."""
 
     @model_validator(mode="after")
     def edges_rise(self) -> "Evaluate":
@@ -112,7 +112,7 @@ class Probe(Settings):
 
 
 class Speed(Settings):
-    """Times steps of untrained models against source length; see `lookback.speed`."""
+    """Times steps of untrained models against source length; see `lookback.probes.speed`."""
 
     source_pieces: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20, 40, 80)
     target_pieces: Count = 20

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from lookback.config.settings import Count, Settings
+from lookback.settings import Count, Settings
 
 
 class Hardware(Settings):

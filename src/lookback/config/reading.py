@@ -9,8 +9,8 @@ from ruamel.yaml.error import YAMLError
 
 from lookback.config.experiment import Experiment
 from lookback.config.params import Params
-from lookback.config.settings import Settings
 from lookback.errors import LookbackError
+from lookback.settings import Settings
 
 
 def read_yaml(path: Path) -> Any:

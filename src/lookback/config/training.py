@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lookback.config.settings import Count, Fraction, Settings
+from lookback.settings import Count, Fraction, Settings
 
 
 class Train(Settings):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookback.config import Prepare
+from lookback.console import bar
 from lookback.corpus import selection, words
 from lookback.corpus.lines import (
     SIDES,
@@ -31,7 +32,6 @@ from lookback.corpus.lines import (
 )
 from lookback.corpus.seen import Seen, fingerprints
 from lookback.errors import LookbackError
-from lookback.terminal import bar
 
 REASONS = ("empty", "over-long", "badly proportioned", "in valid or test", "duplicate")
 """Why a training pair is dropped, in the order in which the filters stand: each sees what those before it left."""

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lookback.config import FilePair, FilesCorpus
+from lookback.console import amount, bar
 from lookback.corpus.lines import SIDES, SPLITS, LineReader, refuse_unequal, sha256, write_lines, writing
 from lookback.errors import LookbackError
-from lookback.terminal import amount, bar
 
 _BYTE_ORDER_MARK = "\ufeff"
 

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookback.config import Select
+from lookback.console import bar
 from lookback.corpus.lines import SIDES, LineReader, aligned_blocks
 from lookback.corpus.ngram import NgramModel, Vocabulary
 from lookback.errors import LookbackError
-from lookback.terminal import bar
 
 Split = Callable[[str], list[str]]
 """A text into its words."""

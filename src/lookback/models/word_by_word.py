@@ -3,12 +3,12 @@
 It is where translation by machine began, and what a reader may hold the networks against: all that they score beyond it
 is order, agreement, and the choice between several translations of a word.
 
-The translation probabilities are those of Model 1 of Brown et al. 1993, as `lookback.lexicon` learns them.
+The translation probabilities are those of Model 1 of Brown et al. 1993, as `lookback.corpus.ibm_model1` learns them.
 """
 
 import numpy as np
 
-from lookback.lexicon import Sentences, model1
+from lookback.corpus.ibm_model1 import Sentences, model1
 
 
 def learn(sources: Sentences, targets: Sentences, iterations: int) -> dict[str, str]:

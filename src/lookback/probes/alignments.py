@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from lookback.config import Evaluate
+from lookback.console import bar
+from lookback.corpus.lines import read_lines
+from lookback.decoding.translate import Pieces, batches_by_length, padded
 from lookback.errors import LookbackError
 from lookback.models import TranslationModel
-from lookback.probes import Point
-from lookback.probes.points import by_source_length
-from lookback.terminal import bar
-from lookback.tokenizer import BOS, EOS, Tokenizer, read_lines
+from lookback.probes.points import Point, by_source_length
+from lookback.tokenizer import BOS, EOS, Tokenizer
 from lookback.tokenizer.base import word_of_piece
 from lookback.tokenizer.words import WordTokenizer
-from lookback.translation import Pieces, batches_by_length, padded
 
 Links = frozenset[tuple[int, int]]
 """Which words of a sentence belong together: (source, target), each counted from 0 between white space."""

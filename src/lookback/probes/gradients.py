@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lookback.config import Evaluate
+from lookback.decoding.translate import Pieces, evenly_by_length, in_batches, padded
 from lookback.models import TranslationModel
 from lookback.models.rnn import reverse_within
-from lookback.probes import Point
 from lookback.probes.alignments import Links
-from lookback.probes.points import ratio
+from lookback.probes.points import Point, ratio
 from lookback.tokenizer import BOS, EOS, PAD
 from lookback.tokenizer.base import word_of_piece
-from lookback.translation import Pieces, evenly_by_length, in_batches, padded
 
 MEASURE = "gradient_by_distance"
 FROM_END = "pieces from the end"

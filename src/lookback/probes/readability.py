@@ -17,13 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from lookback.buckets import buckets
 from lookback.config import Evaluate
+from lookback.decoding.translate import evenly_by_length, in_batches, padded
 from lookback.models import TranslationModel
-from lookback.probes import Point
-from lookback.probes.points import by_source_length
+from lookback.probes.points import Point, by_source_length
+from lookback.stats.buckets import buckets
 from lookback.tokenizer import EOS, PAD
-from lookback.translation import evenly_by_length, in_batches, padded
 
 PLACES = {"1st": 0, "2nd": 1, "4th": 3, "8th": 7, "8th to last": -8, "4th to last": -4, "2nd to last": -2}
 """Which piece of the source is to be read; of most sentences the last is a full stop."""
@@ -67,7 +66,7 @@ def readable_words(
         sources: piece ids of the test sentences, without end mark.
         words: source words of each.
         fit_sources: piece ids of the sentences that the probe learns from, those of train that `fit_sentences` chooses.
-            Longer ones than the model was trained on are among them, so that all cells have the same.
+            Longer ones than the model was trained on are among them, so that all runs have the same.
         settings: buckets and intervals.
         batch_sentences: so many at a time.
         name: what the progress bar calls it.

@@ -48,8 +48,7 @@ from lookback.models.cells import (
 )
 from lookback.models.rnn import reverse_within
 from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
-from lookback.probes import Point
-from lookback.probes.table import averaged
+from lookback.probes.points import Point, averaged
 from lookback.tokenizer import EOS, PAD
 
 AT_A_TIME = 4

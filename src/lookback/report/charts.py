@@ -1,95 +1,17 @@
-"""The charts of the report as data: lines of points with their intervals and counts.
+"""The charts of the report, as data made from its results: scores by length, training curves, measures on models."""
 
-From a chart `figures.draw` makes the picture, `table` the CSV file behind it, `interactive` what the script of the page
-draws.
-"""
-
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise
+from itertools import cycle
 from typing import Any
 
-import numpy as np
-
-from lookback.buckets import Bucket
-from lookback.probes import Point as ProbePoint
+from lookback.data.testsets import KNOWN
+from lookback.evaluation.systems import System
+from lookback.probes.points import Point as ProbePoint
+from lookback.rendering.chart import LOWEST, Axis, Chart, Line, Point, by_length, of_scores
+from lookback.rendering.looks import DASHES, looks
 from lookback.report.columns import COLUMNS
-from lookback.report.looks import DASHES, Look, looks
-from lookback.report.results import SPARSE, CellResult, Results, Score, System
-from lookback.testsets import KNOWN
-
-LOWEST = 1e-12
-"""A logarithmic axis goes no further down."""
-
-
-@dataclass(frozen=True)
-class Point:
-    x: float
-    """On an axis of buckets the how manyth bucket, from 0."""
-    y: float
-    low: float = math.nan
-    high: float = math.nan
-    n: int | None = None
-    seeds: tuple[float, ...] = ()
-    """Where `y` is the mean of several seeds: theirs."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a chart; NaN in a point leaves a gap."""
-
-    system: str
-    look: Look
-    points: tuple[Point, ...]
-    series: str = ""
-    """Which of the system's lines, where it has several: the look's dash tells these apart."""
-    seed: int | None = None
-    """Of a line of one seed among several."""
-    thin: bool = False
-    """Drawn beside the others, without a name and markers: a further seed, a bound."""
-    lowest: bool = False
-    """A marker at the lowest point, and no other."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    label: str
-    log: bool = False
-    top: float | None = None
-    """The largest value there can be, if there is one."""
-    digits: int | None = None
-    """After the point, in words and tables; as many as the size of a number asks for, if not told."""
-    buckets: tuple[Bucket, ...] = ()
-    """Of an axis of buckets, or windows, from short to long."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    x: Axis
-    y: Axis
-    lines: tuple[Line, ...]
-    marks: tuple[tuple[int, Any], ...] = ()
-    """On an axis of buckets: training lengths to mark, rising, and the dash of each."""
-
-    @property
-    def series(self) -> dict[str, Line]:
-        """A line of each series; of one alone there is nothing to tell."""
-        found: dict[str, Line] = {}
-        for line in self.lines:
-            if not (line.thin and line.seed is not None):
-                found.setdefault(line.series, line)
-        return found if len(found) > 1 else {}
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """The sentences in each bucket: the same for all lines."""
-        return tuple(point.n or 0 for point in self.lines[0].points) if self.x.buckets else ()
-
-
-# --- quality against length -------------------------------------------------------------------------------------------
+from lookback.report.results import Results, RunResult
 
 
 @dataclass(frozen=True)
@@ -113,7 +35,7 @@ class Kind:
 
 def kinds(results: Results) -> tuple[Kind, ...]:
     """All ways in which the rows share out sentences by a length; by source words first."""
-    rows = (row for row in results.cells[0].rows if row["bucket_low"] is not None and row["n"])
+    rows = (row for row in results.runs[0].rows if row["bucket_low"] is not None and row["n"])
     found = {Kind(row["test_set"], row["subset"], row["bucket_by"]): None for row in rows}
     return tuple(dict.fromkeys([Kind(), *found]))
 
@@ -135,62 +57,24 @@ def _key(kind: Kind) -> tuple[str, str, str]:
     return kind.test_set, kind.subset, kind.bucket_by
 
 
-def of_scores(name: str, look: Look, scores: Sequence[Score]) -> Line:
-    """The line of one system's scores, one a bucket."""
-    return Line(
-        system=name,
-        look=look,
-        points=tuple(
-            Point(i, s.value, s.low, s.high, s.n, s.seeds if len(s.seeds) > 1 else ()) for i, s in enumerate(scores)
-        ),
-    )
-
-
-def by_length(
-    lines: Sequence[Line],
-    buckets: Sequence[Bucket],
-    marked: dict[System, Look],
-    y: Axis,
-    unit: str = "source words",
-) -> Chart:
-    """Scores in buckets as a chart.
-
-    Args:
-        lines: at least one, a point a bucket.
-        buckets: from short to long; windows, which overlap, or buckets that do not.
-        marked: the systems whose training length is to be marked: none where the buckets are of other units.
-        y: what the scores are.
-        unit: what lengths are counted in.
-    """
-    dashes = {system.max_train_words: look.dash for system, look in reversed(list(marked.items()))}
-    marks = tuple((words, dashes[words]) for words in sorted(dashes))
-    return Chart(Axis(unit, buckets=tuple(buckets)), y, tuple(lines), marks)
-
-
-# --- training curves --------------------------------------------------------------------------------------------------
-
-
 def curves(results: Results) -> Chart:
-    """Validation loss against target tokens, a line a cell; its lowest point is where the weights are from."""
+    """Validation loss against target tokens, a line a run; its lowest point is where the weights are from."""
     styles, lines = looks(results.systems), []
-    most = max((point.target_tokens for cell in results.cells for point in cell.curves), default=0.0)
+    most = max((point.target_tokens for run in results.runs for point in run.curves), default=0.0)
     unit, word = (1e6, "million") if most >= 2e6 else (1e3, "thousand")
     several = len(results.seeds) > 1
     for system in results.systems:
         drawn = False
-        for cell in results.of(system):
-            known = (point for point in cell.curves if not math.isnan(point.valid_loss))
+        for run in results.of(system):
+            known = (point for point in run.curves if not math.isnan(point.valid_loss))
             points = tuple(Point(point.target_tokens / unit, point.valid_loss) for point in known)
             if points:
-                seed = cell.cell.seed if several else None
+                seed = run.run.seed if several else None
                 lines.append(Line(system.name, styles[system], points, seed=seed, thin=drawn, lowest=True))
                 drawn = True
     losses = [point.y for line in lines for point in line.points]
     log = bool(losses) and max(losses) / max(min(losses), 1e-9) > 10
     return Chart(Axis(f"target tokens seen ({word})"), Axis("validation loss (nats/piece)", log=log), tuple(lines))
-
-
-# --- what was measured on models --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -212,118 +96,25 @@ class Measure:
 
 
 def probe(results: Results, measure: Measure) -> Chart:
-    """A measure against its x: a line a cell and series."""
+    """A measure against its x: a line a run and series."""
     styles, several = looks(results.systems), len(results.seeds) > 1
-    measured = (p["series"] for cell in results.cells for p in cell.points if p["measure"] == measure.name)
+    measured = (p["series"] for run in results.runs for p in run.points if p["measure"] == measure.name)
     names = measure.series or tuple(dict.fromkeys(measured))
     dashes = dict(zip(names, cycle(DASHES), strict=False))
 
-    def line(system: System, cell: CellResult, name: str, points: list[ProbePoint], thin: bool, dash: Any) -> Line:
+    def line(system: System, run: RunResult, name: str, points: list[ProbePoint], thin: bool, dash: Any) -> Line:
         found = (Point(p["x"] or 0.0, p["value"], p["low"], p["high"], p["n"]) for p in points)
-        seed = cell.cell.seed if several else None
+        seed = run.run.seed if several else None
         return Line(system.name, replace(styles[system], dash=dash), tuple(found), name, seed, thin)
 
     lines, bounds = [], []
     for system in results.systems:
-        for number, cell in enumerate(results.of(system)):
+        for number, run in enumerate(results.of(system)):
             for name in names:
-                if points := cell.curve(measure.name, name, measure.x_by):
-                    lines.append(line(system, cell, name, points, number > 0, dashes[name]))
-            if names and (points := cell.curve(measure.beside, names[0])):
-                bounds.append(line(system, cell, "bound", points, True, ":"))
+                if points := run.curve(measure.name, name, measure.x_by):
+                    lines.append(line(system, run, name, points, number > 0, dashes[name]))
+            if names and (points := run.curve(measure.beside, names[0])):
+                bounds.append(line(system, run, "bound", points, True, ":"))
     visible = any(point.y > LOWEST for line in lines for point in line.points)
     y = Axis(measure.label, log=measure.log and visible, top=measure.top)
     return Chart(Axis(measure.x_label), y, (*lines, *bounds))
-
-
-# --- as tables, and for the page --------------------------------------------------------------------------------------
-
-
-def table(chart: Chart) -> str:
-    """The chart as CSV: a row a point, under the names of the axes. A blank is NaN, or what was not counted."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["system", "series", "seed", chart.x.label, "n", chart.y.label, "low", "high", "seeds"])
-    for line in chart.lines:
-        seed = "" if line.seed is None or any(point.seeds for point in line.points) else line.seed
-        for point in line.points:
-            x = str(chart.x.buckets[int(point.x)]).replace("–", "-") if chart.x.buckets else f"{point.x:g}"
-            values = [*map(_number, (point.y, point.low, point.high)), " ".join(map(_number, point.seeds))]
-            writer.writerow([line.system, line.series, seed, x, "" if point.n is None else point.n, *values])
-    return buffer.getvalue()
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def interactive(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
-    """The chart for the page's script (templates/report.js.j2), in JSON's types; NaN is null.
-
-    `systems` are the names of all: a line says which by its place in them.
-    """
-
-    def axis(it: Axis) -> dict[str, Any]:
-        return {"label": it.label, "log": it.log, "top": it.top}
-
-    ticks = [[str(bucket), n] for bucket, n in zip(chart.x.buckets, chart.counts, strict=True)]
-    return {
-        "x": axis(chart.x) | ({"ticks": ticks} if ticks else {}),
-        "y": axis(chart.y),
-        "digits": chart.y.digits,
-        "sparse": SPARSE,
-        "marks": [
-            [place, words] for words, _ in chart.marks if (place := position(words, chart.x.buckets)) is not None
-        ],
-        "lines": [
-            {
-                "system": systems.index(line.system),
-                "series": line.series,
-                "seed": line.seed,
-                "dash": dasharray(line.look.dash),
-                "thin": line.thin,
-                "lowest": line.lowest,
-                "points": [_packed(point) for point in line.points],
-            }
-            for line in chart.lines
-        ],
-    }
-
-
-def _packed(point: Point) -> list[Any]:
-    """x, y, then low, high, n and the values of the seeds, as far as there are any."""
-    numbers = [_rounded(value) for value in (point.x, point.y, point.low, point.high)]
-    packed = [*numbers, point.n, [_rounded(seed) for seed in point.seeds] or None]
-    while packed[-1] is None and len(packed) > 2:
-        packed.pop()
-    return packed
-
-
-def _rounded(value: float) -> float | int | None:
-    if not math.isfinite(value):
-        return None
-    value = float(f"{value:.5g}")
-    return int(value) if value == int(value) else value
-
-
-def dasharray(dash: Any) -> str:
-    """A dash of matplotlib's as SVG has it."""
-    if isinstance(dash, str):
-        return {"-": "", ":": "1.5 2"}[dash]
-    return " ".join(f"{length * 1.5:g}" for length in dash[1])
-
-
-def position(words: int, buckets: Sequence[Bucket]) -> float | None:
-    """Where a length lies on an axis of buckets; in an open bucket, its middle. Of windows, by their middles."""
-    bounds = [(bucket.low or 0, math.inf if bucket.high is None else bucket.high) for bucket in buckets]
-    if any(before[1] >= after[0] for before, after in pairwise(bounds)):
-        middles = [(low + high) / 2 for low, high in bounds]
-        return float(np.interp(words, middles, range(len(buckets)))) if words <= bounds[-1][1] else None
-    for index, bucket in enumerate(buckets):
-        if bucket.low is None or words < bucket.low:
-            continue
-        if bucket.high is None:
-            return float(index)
-        if words <= bucket.high:
-            return index - 0.5 + (words - bucket.low + 1) / (bucket.high - bucket.low + 1)
-    return None

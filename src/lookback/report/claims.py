@@ -2,80 +2,21 @@
 
 A sentence says that something falls, or is better, only where the two intervals do not meet; it compares the numbers as
 they are printed, so that a reader can check it on the page. Where the intervals meet it says that nothing is shown. How
-a difference changes with length is told from a test (`lookback.comparison`), whose p stands beside it.
+a difference changes with length is told from a test (`lookback.evaluation.comparison`), whose p stands beside it.
 Names of systems stand in backticks, which both templates turn into their own mark-up.
 """
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from lookback.buckets import ALL_LENGTHS, Bucket
-from lookback.report.results import SPARSE, Results, Score, System
-from lookback.scoring import Row
-from lookback.testsets import ALONE, joined_name
+from lookback.data.testsets import ALONE, joined_name
+from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.rendering.wording import code, decimal, interval, listed, probability, signed
+from lookback.report.results import Results
+from lookback.stats.buckets import ALL_LENGTHS, Bucket
 
 Verdict = Literal["lower", "higher", "undecided"]
-
-
-# --- numbers in words -------------------------------------------------------------------------------------------------
-
-
-def decimal(value: float | None, digits: int = 1) -> str:
-    """A number as it stands everywhere in the report; a dash for NaN or nothing."""
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def integer(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{round(value):,}"
-
-
-def share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def interval(score: Score) -> str:
-    """`97.9 [97.1, 98.6]`"""
-    if math.isnan(score.value):
-        return "–"
-    if math.isnan(score.low) or math.isnan(score.high):
-        return decimal(score.value)
-    return f"{decimal(score.value)} [{decimal(score.low)}, {decimal(score.high)}]"
-
-
-def signed(row: Row, mark: str = "") -> str:
-    """A number of comparisons.csv that may be negative, a mark, and its interval: `−3.2 * [−3.9, −2.5]`"""
-    if not row or row["value"] is None:
-        return "–"
-    known = [row[key] for key in ("value", "low", "high") if row[key] is not None]
-    value, *bounds = [f"{round(number, 1) + 0.0:.1f}".replace("-", "−") for number in known]
-    return value + mark + (f" [{', '.join(bounds)}]" if bounds else "")
-
-
-def probability(p: float) -> str:
-    """`= 0.012`, `< 0.001`"""
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def listed(items: Sequence[Any]) -> str:
-    """`a, b and c`"""
-    texts = [str(item) for item in items]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
-def code(name: str) -> str:
-    return f"`{name}`"
-
-
-MARKDOWN = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\](?=[(\[:])")
-"""Characters that Markdown may take for its own, in the middle of a line."""
-
-
-def escape_markdown(text: str) -> str:
-    """Text that is not ours, on one line, so that Markdown and HTML in it stay characters."""
-    return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from lookback.report.claims import decimal, interval, share
-from lookback.report.results import Results, Score
+from lookback.evaluation.systems import Score
+from lookback.rendering.wording import decimal, interval, share
+from lookback.report.results import Results
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def note(results: Results, column: str) -> str:
 
 def known(results: Results) -> dict[str, Column]:
     """The columns that are not blank in all rows over the test set."""
-    rows = [row for cell in results.cells for row in cell.by_bucket.values()]
+    rows = [row for run in results.runs for row in run.by_bucket.values()]
 
     def is_known(name: str) -> bool:
         return any(row.get(name) is not None and not math.isnan(row[name]) for row in rows)

@@ -11,11 +11,13 @@ from typing import Any
 from markupsafe import Markup
 
 from lookback import config
-from lookback.buckets import ALL_LENGTHS
 from lookback.config import Experiment, FilesCorpus, FragmentCorpus
-from lookback.report import charts, claims, figures, prose
-from lookback.report.page import inline_svg, render
+from lookback.rendering import figures, wording
+from lookback.rendering.html import inline_svg, render
+from lookback.report import charts, claims, prose
+from lookback.report.page import TEMPLATES
 from lookback.report.results import Results
+from lookback.stats.buckets import ALL_LENGTHS
 
 INCHES = 3.7
 """Width of the pictures."""
@@ -50,7 +52,7 @@ def write(
         further: other pages to link to.
         settings: how the figures look; they are always SVG, and narrow.
     """
-    largest_first = sorted(experiments, key=lambda results: (-len(results.cells), results.experiment.name))
+    largest_first = sorted(experiments, key=lambda results: (-len(results.runs), results.experiment.name))
     with figures.styled(settings):
         shown = [_entry(results, settings.dpi) for results in largest_first]
     groups = {
@@ -65,7 +67,7 @@ def write(
             for number, page in enumerate(further)
         ],
     }
-    (folder / "index.html").write_text(render("index.html.j2", context), encoding="utf-8")
+    (folder / "index.html").write_text(render("index.html.j2", context, TEMPLATES), encoding="utf-8")
 
 
 def _entry(results: Results, dpi: int) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _entry(results: Results, dpi: int) -> dict[str, Any]:
             "corpus": _corpus(results),
             "models": claims.listed([claims.code(model) for model in models]),
             "trained on": f"up to {claims.listed(sorted(set(experiment.grid.max_train_words)))} words",
-            "test": f"{claims.integer(results.n(ALL_LENGTHS))} sentences",
+            "test": f"{wording.integer(results.n(ALL_LENGTHS))} sentences",
             "seeds": str(len(results.seeds)),
         },
     }
@@ -103,5 +105,5 @@ def _corpus(results: Results) -> str:
         name = f"local text, {claims.code(Path(corpus.root).name)}"
     else:
         name = f"{claims.code(f'{corpus.repository} {corpus.configuration}')} from the Hub"
-    pairs = claims.integer(results.corpus.get("pairs", {}).get("train"))
+    pairs = wording.integer(results.corpus.get("pairs", {}).get("train"))
     return f"{name}, {prose.direction(results.experiment)}, {pairs} training pairs"

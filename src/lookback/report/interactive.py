@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from lookback.alignment import WordAlignment
+from lookback.decoding.word_alignment import WordAlignment
+from lookback.rendering.chart import Chart, as_json, dasharray
+from lookback.rendering.looks import looks
 from lookback.report import charts
 from lookback.report.columns import known, note
-from lookback.report.looks import looks
 from lookback.report.results import Results
 from lookback.report.sentences import Example
 
@@ -20,7 +21,7 @@ MOST_WORDS = 5
 """nor more source words than these for one target word."""
 
 
-def data(results: Results, drawn: Mapping[str, charts.Chart], examples: Iterable[Example]) -> Markup:
+def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Example]) -> Markup:
     """Systems, charts, the charts to choose from in place of the first, and alignments.
 
     Args:
@@ -40,11 +41,11 @@ def data(results: Results, drawn: Mapping[str, charts.Chart], examples: Iterable
                 "color": look.color,
                 "marker": look.marker,
                 "filled": look.filled,
-                "dash": charts.dasharray(look.dash),
+                "dash": dasharray(look.dash),
             }
             for name, look in styles.items()
         ],
-        "charts": {name: charts.interactive(chart, names) for name, chart in drawn.items()},
+        "charts": {name: as_json(chart, names) for name, chart in drawn.items()},
         "explorer": _explorer(results, names),
         "buckets": [[str(bucket), bucket.low, bucket.high] for bucket in results.buckets],
         "alignments": {
@@ -65,7 +66,7 @@ def _explorer(results: Results, names: list[str]) -> dict[str, Any]:
         "columns": [[name, column.title, note(results, name)] for name, column in columns.items()],
         "kinds": [[f"{place}", kind.label] for place, kind in enumerate(kinds)],
         "charts": {
-            f"{name} {place}": charts.interactive(charts.length(results, name, kind), names)
+            f"{name} {place}": as_json(charts.length(results, name, kind), names)
             for name in columns
             for place, kind in enumerate(kinds)
         },

@@ -3,31 +3,23 @@
 Nothing is trained, translated or scored here. The same inputs give the same bytes.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from lookback import config
-from lookback.report import (
-    charts,
-    claims,
-    figures,
-    interactive,
-    probes,
-    prose,
-    published,
-    sentences,
-    tables,
-)
-from lookback.report.charts import Chart
-from lookback.report.results import SPARSE, Results, read
-from lookback.scoring import write_rows
+from lookback.evaluation.systems import SPARSE
+from lookback.evaluation.tables import write_rows
+from lookback.published.reading import read as read_published
+from lookback.rendering import figures
+from lookback.rendering.chart import Chart
+from lookback.rendering.chart import table as numbers
+from lookback.rendering.html import inline_svg, render
+from lookback.report import charts, claims, interactive, probes, prose, published, sentences, tables
+from lookback.report.results import Results, read
 
 TEMPLATES = Path(__file__).parent / "templates"
 EVERY_SENTENCE = "every-sentence.html"
@@ -56,13 +48,13 @@ def write(
 ) -> None:
     """Write the report of one experiment into the folder that holds its results.
 
-    Reads `results`/corpus.json and `results`/cells/<cell>/ of exactly the cells of the grid. Writes there by_length.csv
-    (the rows of all cells), report.md, report.html (one file that needs nothing else) and figures/; with `every`, which
-    has all test sentences by the name of the cell in the form of examples.json, also every-sentence.html: the same page
+    Reads `results`/corpus.json and `results`/runs/<run>/ of exactly the runs of the grid. Writes there by_length.csv
+    (the rows of all runs), report.md, report.html (one file that needs nothing else) and figures/; with `every`, which
+    has all test sentences by the name of the run in the form of examples.json, also every-sentence.html: the same page
     with these.
 
     Raises:
-        LookbackError: a result file is missing or malformed; cells were scored on different test sets or with
+        LookbackError: a result file is missing or malformed; runs were scored on different test sets or with
             different signatures; the style is unknown. Nothing has been written then.
     """
     found = read(experiment, results)
@@ -80,10 +72,10 @@ def write(
     if every:
         pages[EVERY_SENTENCE] = sentences.examples(found, every=every)
     drawn = {picture.name: picture.chart for picture, _ in pictures if picture.chart}
-    texts = {"report.md": render("report.md.j2", context | {"examples": pages["report.html"]})}
+    texts = {"report.md": render("report.md.j2", context | {"examples": pages["report.html"]}, TEMPLATES)}
     for name, examples in pages.items():
         data = interactive.data(found, drawn, examples)
-        texts[name] = render("report.html.j2", context | {"examples": examples, "data": data})
+        texts[name] = render("report.html.j2", context | {"examples": examples, "data": data}, TEMPLATES)
 
     folder = results / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +84,7 @@ def write(
             old.unlink()
     for name, content in written.items():
         (folder / name).write_bytes(content)
-    write_rows(results / "by_length.csv", (row for cell in found.cells for row in cell.rows))
+    write_rows(results / "by_length.csv", (row for run in found.runs for row in run.rows))
     for name, text in texts.items():
         (results / name).write_text(text, encoding="utf-8")
 
@@ -111,7 +103,7 @@ def _context(results: Results) -> dict[str, Any]:
         "quality": [*quality, *tables.comparisons(results)],
         "joined": tables.joined(results),
         "joined_statements": claims.joined_statements(results),
-        "published": published.section(results, published.read()),
+        "published": published.section(results, read_published()),
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
@@ -157,7 +149,7 @@ def _pictures(
             charts.curves(results),
         ),
     ]
-    if any(row["reference_loss"] is not None for cell in results.cells for row in cell.by_bucket.values()):
+    if any(row["reference_loss"] is not None for run in results.runs for row in run.by_bucket.values()):
         drawn.append(
             (
                 "loss",
@@ -189,7 +181,7 @@ def _picture(
     name: str, caption: str, alternative: str, of: Chart | list[figures.Alignment], settings: config.Report
 ) -> tuple[Picture, dict[str, bytes]]:
     if isinstance(of, Chart):
-        figure, table, chart = figures.draw(of, settings.width_inches), charts.table(of), of
+        figure, table, chart = figures.draw(of, settings.width_inches), numbers(of), of
     else:
         figure, table, chart = figures.alignments(of, settings.width_inches), figures.table(of), None
     files = {f"{name}.{kind}": figures.save(figure, kind, settings.dpi) for kind in settings.formats}
@@ -204,85 +196,3 @@ def _picture(
         chart=chart,
     )
     return picture, files
-
-
-def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
-    """An SVG file as an element of an HTML page: ids of its own, a text alternative, the width of its container."""
-    text = svg.decode("utf-8")
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"\s*\n\s*", "\n", text)
-    text = re.sub(r"; font-family: [^;\"]*", "", text)  # one for the whole page, in its style sheet
-    # Of the ids only those that something points to, and no groups that say nothing: a third of the page.
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    text = re.sub(r'\sid="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
-    text = _without_plain_groups(text)
-    text = re.sub(r'\bid="', f'id="{prefix}', text)
-    text = re.sub(r'href="#|url\(#', rf"\g<0>{prefix}", text)
-    # A tenth of a point cannot be seen; six decimals, and blanks between commands, can, in the size of the page.
-    text = re.sub(r'\s(?:d|transform)="[^"]*"', lambda match: re.sub(r"(\.\d)\d+", r"\1", match[0]), text)
-    text = re.sub(r'\sd="[^"]*"', lambda match: re.sub(r"\s*([MLQCz])\s*", r"\1", match[0]), text)
-    head, rest = text.split(">", 1)
-    head = re.sub(r'\s(width|height|version|xmlns)="[^"]*"', "", head)
-    return Markup(f'{head} role="img" aria-label="{escape(alternative)}">{rest}')
-
-
-def _without_plain_groups(svg: str) -> str:
-    """Without the tags of groups that have no attribute, and so do nothing."""
-    kept: list[bool] = []
-
-    def tag(match: re.Match[str]) -> str:
-        if match[0].endswith("/>"):
-            return "" if match[0] == "<g/>" else match[0]
-        if match[0] == "</g>":
-            return match[0] if kept.pop() else ""
-        kept.append(match[0] != "<g>")
-        return match[0] if kept[-1] else ""
-
-    return re.sub(r"\n\n+", "\n", re.sub(r"<g\b[^>]*>|</g>", tag, svg))
-
-
-# --- templates --------------------------------------------------------------------------------------------------------
-
-
-def render(template: str, context: dict[str, Any], folder: Path = TEMPLATES) -> str:
-    """A template of `folder` or of this package, filled in; in HTML whatever is not marked up here is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, TEMPLATES], encoding="utf-8"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"inline": inline_html, "md": claims.escape_markdown, "code": code}
-    environment.filters |= {"breakable": breakable, "cell": table_cell}
-    return environment.get_template(template).render(context)
-
-
-def inline_html(text: str) -> Markup:
-    """Our own sentences, which mark names with backticks and weight with asterisks, as HTML.
-
-    What `claims.escape_markdown` has escaped stays a character here too.
-    """
-    html = re.sub(r"\\(&\w+;|[\\`*|~$_\]])", lambda match: f"&#{ord(unescape(match[1]))};", str(escape(text)))
-    html = re.sub(r"`([^`]+)`", lambda match: f"<code>{breakable(match[1])}</code>", html)
-    html = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html)
-    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html))
-
-
-def breakable(text: str) -> Markup:
-    """Text that may be broken after an underscore, so that long names fit narrow columns."""
-    return Markup(str(escape(text)).replace("_", "_<wbr>"))
-
-
-def table_cell(text: str) -> Markup:
-    """A cell of a table; an interval stands on a line of its own."""
-    return Markup(re.sub(r" (\[.*\])$", r'<span class="interval"> \1</span>', str(escape(text))))
-
-
-def code(text: str) -> str:
-    """Text as Markdown code, whatever it holds."""
-    text = " ".join(str(text).split())
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

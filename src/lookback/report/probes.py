@@ -1,6 +1,6 @@
 """What was measured on the models themselves: from `probe.csv` and `speed.csv` to figures and sentences.
 
-A section has charts, one a measure, and sentences written from the points; it is shown where a cell has such points.
+A section has charts, one a measure, and sentences written from the points; it is shown where a run has such points.
 For a further measure, add a `Picture`, and sentences where it says something.
 """
 
@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lookback.probes import Point
+from lookback.probes.points import Point
+from lookback.rendering.wording import code, integer, listed
 from lookback.report.charts import Measure
-from lookback.report.claims import code, integer, listed
-from lookback.report.results import CellResult, Results
+from lookback.report.results import Results, RunResult
 
 LITTLE = 0.01
 """A norm below this is told as forgotten."""
@@ -27,13 +27,13 @@ class Picture:
     def alternative(self, results: Results) -> str:
         """The figure in words: some points of each line."""
         lines, measure = [], self.measure
-        for cell in results.cells:
-            for series in measure.series or dict.fromkeys(point["series"] for point in cell.points):
-                points = cell.curve(measure.name, series, measure.x_by)
+        for run in results.runs:
+            for series in measure.series or dict.fromkeys(point["series"] for point in run.points):
+                points = run.curve(measure.name, series, measure.x_by)
                 told = [f"{number(p['value'])} at {p['x']:g}" for p in points[:: max(1, len(points) // 8)]]
                 if told:
-                    # Times are of a model, whatever its cell, and have one line each: no name of a series.
-                    name = f"{cell.cell.name}, {series}" if series else cell.cell.model
+                    # Times are of a model, whatever its run, and have one line each: no name of a series.
+                    name = f"{run.run.name}, {series}" if series else run.run.model
                     lines.append(f"{name}: {', '.join(told)}.")
         return f"{measure.label} by {measure.x_label}. {' '.join(lines)}"
 
@@ -51,7 +51,7 @@ class Section:
 
 def sections(results: Results) -> list[Section]:
     """Those of which there are points."""
-    measured = {(point["measure"], point["x_by"]) for cell in results.cells for point in cell.points}
+    measured = {(point["measure"], point["x_by"]) for run in results.runs for point in run.points}
     found = []
     for name, title, charts, tell in (
         ("memory", "What a state remembers", {"memory": NORM}, memory),
@@ -65,14 +65,14 @@ def sections(results: Results) -> list[Section]:
             if any(chart.measure.name == measure and chart.measure.x_by in ("", x_by) for measure, x_by in measured)
         }
         if drawn:
-            file = "speed.csv" if name == "cost" else "cells/<cell>/probe.csv"
+            file = "speed.csv" if name == "cost" else "runs/<run>/probe.csv"
             found.append(Section(name, title, drawn, tuple(tell(results)), file))
     return found
 
 
-def named(results: Results) -> list[tuple[str, CellResult]]:
-    """Each cell with what texts call it: by its system where there is one seed."""
-    return [(code(cell.cell.name if len(results.seeds) > 1 else cell.system.name), cell) for cell in results.cells]
+def named(results: Results) -> list[tuple[str, RunResult]]:
+    """Each run with what texts call it: by its system where there is one seed."""
+    return [(code(run.run.name if len(results.seeds) > 1 else run.system.name), run) for run in results.runs]
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -118,16 +118,16 @@ def memory(results: Results) -> list[str]:
         "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
         "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ.",
     ]
-    for name, cell in named(results):
+    for name, run in named(results):
         for told in (forgetting, bounding, commuting):
-            if text := told(cell):
+            if text := told(run):
                 texts.append(f"{name}: {text}")
     return texts
 
 
-def forgetting(cell: CellResult) -> str:
+def forgetting(run: RunResult) -> str:
     """After how many steps little gets through, and whether training changed that."""
-    trained, untrained = (cell.curve("jacobian_norm", series) for series in ("trained", "untrained"))
+    trained, untrained = (run.curve("jacobian_norm", series) for series in ("trained", "untrained"))
     if not trained:
         return ""
     last = trained[-1]
@@ -156,10 +156,10 @@ def _steps(point: Point) -> str:
     return f"{integer(point['x'])} step" + ("" if point["x"] == 1 else "s")
 
 
-def bounding(cell: CellResult) -> str:
+def bounding(run: RunResult) -> str:
     """What the norm and the spectral radius of the recurrent matrix say of an RNN without gates."""
     bound, powers, radius, norms = (
-        cell.curve(measure, "trained")
+        run.curve(measure, "trained")
         for measure in ("jacobian_bound", "matrix_power_norm", "spectral_radius", "jacobian_norm")
     )
     if not (bound and powers and radius and norms):
@@ -179,9 +179,9 @@ def bounding(cell: CellResult) -> str:
     )
 
 
-def commuting(cell: CellResult) -> str:
+def commuting(run: RunResult) -> str:
     """How far the form with the diagonal matrices outside of the product is from the product."""
-    errors, ratios = (cell.curve(measure, "trained") for measure in ("commuted_error", "commuted_ratio"))
+    errors, ratios = (run.curve(measure, "trained") for measure in ("commuted_error", "commuted_ratio"))
     pairs = [pair for pair in zip(errors, ratios, strict=True) if pair[0]["x"] in {2, 10, max(2, errors[-1]["x"] or 0)}]
     if not pairs:
         return ""
@@ -221,10 +221,10 @@ def reading(results: Results) -> list[str]:
         "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
         "nor, where it fails, that it is not there in another form."
     ]
-    for name, cell in named(results):
+    for name, run in named(results):
         told = []
         for place in (FIRST, LATE):
-            points, usual = cell.curve("readable_words", place), cell.curve("readable_words", f"{place}, majority")
+            points, usual = run.curve("readable_words", place), run.curve("readable_words", f"{place}, majority")
             if points and usual:
                 short, long = points[0], points[-1]
                 told.append(
@@ -282,20 +282,19 @@ def looking(results: Results) -> list[str]:
         "The gradient says how much a small change of each source piece would change a target word's score; the "
         "weights say what the decoder's context vector is made of. Neither is an explanation of what the model does."
     ]
-    for name, cell in named(results):
+    for name, run in named(results):
         told = []
         near, even = (
-            cell.curve("gradient_by_distance", series, "pieces from the aligned word")
-            for series in ("gradient", "even")
+            run.curve("gradient_by_distance", series, "pieces from the aligned word") for series in ("gradient", "even")
         )
         if near and even:
             told.append(
                 f"of a target word's gradient, {interval(near[0])} falls on the aligned source word "
                 f"(n = {near[0]['n']}), where an even spread would put {number(even[0]['value'])}"
             )
-        if entropy := cell.total("alignment_entropy", "nats"):
+        if entropy := run.total("alignment_entropy", "nats"):
             told.append(f"its weights have an entropy of {interval(entropy)} nats (n = {entropy['n']})")
-        wrong, diagonal = (cell.total("alignment_error_rate", series) for series in ("alignment", "diagonal"))
+        wrong, diagonal = (run.total("alignment_error_rate", series) for series in ("alignment", "diagonal"))
         if wrong and diagonal:
             told.append(
                 f"its alignment error rate is {interval(wrong)}, that of a diagonal {interval(diagonal)} "
@@ -334,10 +333,10 @@ SEARCH_STEP = Picture(
 def cost(results: Results) -> list[str]:
     """How the time of each model's steps grows with the source."""
     texts = []
-    for cell in results.cells:
+    for run in results.runs:
         told, rounds = [], 0
         for chart, step in ((TRAINING_STEP, "a training step"), (SEARCH_STEP, "a step of the search")):
-            if points := cell.curve(chart.measure.name, ""):
+            if points := run.curve(chart.measure.name, ""):
                 start, end = points[0], points[-1]
                 told.append(
                     f"{step} takes {interval(start)} at {integer(start['x'])} source pieces and {interval(end)} at "
@@ -345,5 +344,5 @@ def cost(results: Results) -> list[str]:
                 )
                 rounds = start["n"]
         if told:
-            texts.append(f"{code(cell.cell.model)}: {'; '.join(told)} (n = {rounds} rounds).")
+            texts.append(f"{code(run.run.model)}: {'; '.join(told)} (n = {rounds} rounds).")
     return texts

@@ -6,10 +6,11 @@ Written from the numbers and the configuration, as `claims` is; the same mark-up
 import math
 from collections.abc import Iterable, Sequence
 
-from lookback.buckets import ALL_LENGTHS
 from lookback.config import Experiment, FragmentCorpus, ModelSettings
-from lookback.report.claims import code, decimal, integer, listed
-from lookback.report.results import SPARSE, CellResult, Results
+from lookback.evaluation.systems import SPARSE
+from lookback.rendering.wording import code, decimal, integer, listed
+from lookback.report.results import Results, RunResult
+from lookback.stats.buckets import ALL_LENGTHS
 
 LANGUAGES = {"cs": "Czech", "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian"}
 
@@ -72,7 +73,7 @@ def models(results: Results) -> list[str]:
 
 
 def comparison(results: Results) -> list[str]:
-    """What two cells differ in besides the architecture."""
+    """What two runs differ in besides the architecture."""
     texts = [batches(results), budget(results), parameters(results), falling(results)] if results.networks else []
     return [text for text in (*texts, *dictionaries(results)) if text]
 
@@ -80,7 +81,7 @@ def comparison(results: Results) -> list[str]:
 def dictionaries(results: Results) -> list[str]:
     """What the dictionaries were learned from; they have no share in the rest of the comparison."""
     told = [
-        f"{code(result.cell.name)} has {integer(result.get('entries'))} entries, learned from "
+        f"{code(result.run.name)} has {integer(result.get('entries'))} entries, learned from "
         f"{integer(result.get('sentences'))} pairs"
         for result in results.dictionaries
     ]
@@ -91,9 +92,9 @@ def dictionaries(results: Results) -> list[str]:
 
 def batches(results: Results) -> str:
     """Whether the networks of one training length and seed saw the same batches."""
-    groups: dict[str, list[CellResult]] = {}
+    groups: dict[str, list[RunResult]] = {}
     for result in results.networks:
-        groups.setdefault(f"{result.cell.max_train_words} words, seed {result.cell.seed}", []).append(result)
+        groups.setdefault(f"{result.run.max_train_words} words, seed {result.run.seed}", []).append(result)
     groups = {where: group for where, group in groups.items() if len(group) > 1}
     if not groups:
         return "There is one model for each training length and seed, so there are no batches to compare."
@@ -103,7 +104,7 @@ def batches(results: Results) -> str:
         if None in prints:
             unknown.append(where)
         elif len(set(prints)) > 1:
-            named = [f"{code(result.cell.name)} {print_[:12]}" for result, print_ in zip(group, prints, strict=True)]
+            named = [f"{code(result.run.name)} {print_[:12]}" for result, print_ in zip(group, prints, strict=True)]
             unequal.append(f"{where} ({listed(named)})")
     if unequal:
         return f"**The models did not see the same batches** at {listed(unequal)}: their scores differ in data too."
@@ -123,16 +124,15 @@ def budget(results: Results) -> str:
             for words in results.experiment.grid.max_train_words
         }
         return " ".join(
-            f"Up to {words} words: {_budget(cells)[0].lower()}{_budget(cells)[1:]}"
-            for words, cells in of_length.items()
+            f"Up to {words} words: {_budget(runs)[0].lower()}{_budget(runs)[1:]}" for words, runs in of_length.items()
         )
     return _budget(results.networks)
 
 
-def _budget(cells: Sequence[CellResult]) -> str:
-    tokens = [result.get("target_tokens") for result in cells]
+def _budget(runs: Sequence[RunResult]) -> str:
+    tokens = [result.get("target_tokens") for result in runs]
     if not all(tokens):
-        return "The number of target tokens was not recorded for every cell."
+        return "The number of target tokens was not recorded for every run."
     low, high = min(tokens), max(tokens)
     if low == high:
         return f"Every network was trained on {integer(low)} target tokens."
@@ -148,7 +148,7 @@ def _budget(cells: Sequence[CellResult]) -> str:
 
 def parameters(results: Results) -> str:
     """Whether the models are of similar size; nothing to say of one model."""
-    sizes = {result.system.model: result.get("parameters") for result in results.cells if result.get("parameters")}
+    sizes = {result.system.model: result.get("parameters") for result in results.runs if result.get("parameters")}
     if len(sizes) < 2:
         return ""
     small, large = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
@@ -160,9 +160,9 @@ def parameters(results: Results) -> str:
 
 
 def falling(results: Results) -> str:
-    """Names the cells whose validation loss was still falling when training ended."""
-    fell = [code(result.cell.name) for result in results.networks if result.still_falling]
-    unknown = [code(result.cell.name) for result in results.networks if result.still_falling is None]
+    """Names the runs whose validation loss was still falling when training ended."""
+    fell = [code(result.run.name) for result in results.networks if result.still_falling]
+    unknown = [code(result.run.name) for result in results.networks if result.still_falling is None]
     texts = []
     if fell:
         texts.append(
@@ -171,15 +171,15 @@ def falling(results: Results) -> str:
         )
     if unknown:
         texts.append(f"Whether the validation loss of {listed(unknown)} was still falling was not recorded.")
-    return " ".join(texts) or "No cell's validation loss was still falling when its training ended."
+    return " ".join(texts) or "No run's validation loss was still falling when its training ended."
 
 
-def speed_ratio(results: Results, result: CellResult) -> float:
+def speed_ratio(results: Results, result: RunResult) -> float:
     """Target tokens a second, relative to the RNN encoder-decoder of the same training length, seed and hardware."""
-    for other in results.cells:
+    for other in results.runs:
         if (
-            results.experiment.models[other.cell.model].architecture == "rnn_encoder_decoder"
-            and (other.cell.max_train_words, other.cell.seed) == (result.cell.max_train_words, result.cell.seed)
+            results.experiment.models[other.run.model].architecture == "rnn_encoder_decoder"
+            and (other.run.max_train_words, other.run.seed) == (result.run.max_train_words, result.run.seed)
             and all(other.get(key) == result.get(key) for key in ("hardware", "precision"))
         ):
             ours, theirs = result.get("tokens_per_second"), other.get("tokens_per_second")
@@ -244,10 +244,10 @@ def alternative(results: Results, column: str, label: str, digits: int = 1) -> s
 def alternative_of_curves(results: Results) -> str:
     """The figure of the training curves, in words."""
     lines = []
-    for result in results.cells:
+    for result in results.runs:
         losses = [point.valid_loss for point in result.curves if not math.isnan(point.valid_loss)]
         if losses:
-            lines.append(f"{result.cell.name}: from {decimal(losses[0], 2)} down to {decimal(min(losses), 2)}.")
+            lines.append(f"{result.run.name}: from {decimal(losses[0], 2)} down to {decimal(min(losses), 2)}.")
     return f"Validation loss during training. {' '.join(lines)}"
 
 
@@ -272,14 +272,14 @@ def limits(results: Results) -> list[str]:
         "touch.",
         "BLEU and chrF compare with one reference. No person has judged these translations.",
     ]
-    texts += [falling(results)] if any(result.still_falling for result in results.cells) else []
+    texts += [falling(results)] if any(result.still_falling for result in results.runs) else []
     texts += [text for text in comparison(results) if "**" in text]
     texts += [
         f"The bucket {bucket} lies partly within and partly beyond training on up to {words} words; no statement on "
         "either uses it."
         for words, bucket in _straddled(results)
     ]
-    if dirty := [code(result.cell.name) for result in results.cells if result.get("git_dirty")]:
+    if dirty := [code(result.run.name) for result in results.runs if result.get("git_dirty")]:
         texts.append(f"{listed(dirty)} ran with changes that were not committed: the commit does not tell all.")
     return texts
 

@@ -1,7 +1,7 @@
 """The result files of an experiment, read and checked before anything is told from them.
 
-Exactly the cells of the configuration's grid are read, each from its own folder; nothing is searched for. So a missing
-cell is an error that names it, and a folder left over from a cell that is no longer in the grid is not looked at.
+Exactly the runs of the configuration's grid are read, each from its own folder; nothing is searched for. So a missing
+run is an error that names it, and a folder left over from a run that is no longer in the grid is not looked at.
 """
 
 import csv
@@ -14,60 +14,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookback import config
-from lookback.buckets import Bucket
-from lookback.comparison import read_comparisons
 from lookback.errors import LookbackError
-from lookback.probes import Point
-from lookback.probes.table import read_points
-from lookback.scoring import Row, read_rows
+from lookback.evaluation.comparison import read_comparisons
+from lookback.evaluation.systems import Score, System
+from lookback.evaluation.tables import Row, read_rows
+from lookback.probes.points import Point, read_points
+from lookback.stats.buckets import Bucket
 
 T = TypeVar("T")
 
-SPARSE = 50
-"""A bucket with fewer sentences than this is marked, and no statement is made from it."""
 
 JOINED = "joined-"
 """Begins the names of the sets of joined sentences in `by_length.csv`."""
 
 FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
-
-
-@dataclass(frozen=True)
-class System:
-    """A model with the longest sentence it was trained on; its seeds are repetitions of one system."""
-
-    model: str
-    max_train_words: int
-
-    @property
-    def name(self) -> str:
-        """As in `by_length.csv`: `bahdanau-60`."""
-        return f"{self.model}-{self.max_train_words}"
-
-
-@dataclass(frozen=True)
-class Score:
-    """One score of one system on one bucket, NaN where there is none.
-
-    With several seeds, `value` is their mean and `low` to `high` spans all their intervals: from the lowest lower bound
-    to the highest upper bound. A difference between two such spans shows in every pairing of the seeds.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    seeds: tuple[float, ...]
-
-    @property
-    def sparse(self) -> bool:
-        return self.n < SPARSE
-
-    @property
-    def usable(self) -> bool:
-        """Whether a statement may be made from it."""
-        return not self.sparse and not any(math.isnan(x) for x in (self.value, self.low, self.high))
 
 
 @dataclass(frozen=True)
@@ -79,25 +40,25 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class CellResult:
-    """The six files of one cell."""
+class RunResult:
+    """The six files of one run."""
 
-    cell: config.Cell
+    run: config.Run
     rows: tuple[Row, ...]
     curves: tuple[CurvePoint, ...]
     metrics: dict[str, Any]
-    run: dict[str, Any]
+    record: dict[str, Any]
     examples: tuple[dict[str, Any], ...]
     points: tuple[Point, ...]
 
     @property
     def system(self) -> System:
-        return System(self.cell.model, self.cell.max_train_words)
+        return System(self.run.model, self.run.max_train_words)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """`run.json` with its nested parts spelled out: `provenance.git_commit`."""
-        return dict(flatten(self.run))
+        return dict(flatten(self.record))
 
     def get(self, key: str) -> Any:
         """A value of `run.json`, at whatever depth, or else of `metrics.json`; nothing where it was not recorded."""
@@ -133,7 +94,7 @@ class CellResult:
         return self.rows_of("test")
 
     def rows_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> dict[Bucket, Row]:
-        """The rows over a test set, or a part of it, by source words or otherwise; see `lookback.testsets`."""
+        """The rows over a test set, or a part of it, by source words or otherwise; see `lookback.data.testsets`."""
         return {
             Bucket(row["bucket_low"], row["bucket_high"]): row
             for row in self.rows
@@ -146,7 +107,7 @@ class Results:
     """All that the report of one experiment is made from."""
 
     experiment: config.Experiment
-    cells: tuple[CellResult, ...]
+    runs: tuple[RunResult, ...]
     corpus: dict[str, Any]
     comparisons: tuple[Row, ...]
     """The rows of comparisons.csv: tests between systems, and of each against its training length."""
@@ -178,17 +139,17 @@ class Results:
         lengths = sorted(set(grid.max_train_words), reverse=True)
         return tuple(System(model, words) for model in dict.fromkeys(grid.models) for words in lengths)
 
-    def is_network(self, result: CellResult) -> bool:
-        """Whether a cell has been trained on batches by a loss, as all but a dictionary are."""
-        return not isinstance(self.experiment.models[result.cell.model], config.WordByWord)
+    def is_network(self, result: RunResult) -> bool:
+        """Whether a run has been trained on batches by a loss, as all but a dictionary are."""
+        return not isinstance(self.experiment.models[result.run.model], config.WordByWord)
 
     @property
-    def networks(self) -> tuple[CellResult, ...]:
-        return tuple(result for result in self.cells if self.is_network(result))
+    def networks(self) -> tuple[RunResult, ...]:
+        return tuple(result for result in self.runs if self.is_network(result))
 
     @property
-    def dictionaries(self) -> tuple[CellResult, ...]:
-        return tuple(result for result in self.cells if not self.is_network(result))
+    def dictionaries(self) -> tuple[RunResult, ...]:
+        return tuple(result for result in self.runs if not self.is_network(result))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -201,7 +162,7 @@ class Results:
 
     def buckets_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> tuple[Bucket, ...]:
         """Those of `rows_of` from short to long; a bucket at the end without a sentence is left out."""
-        rows = self.cells[0].rows_of(test_set, subset, bucket_by)
+        rows = self.runs[0].rows_of(test_set, subset, bucket_by)
         buckets = sorted((bucket for bucket in rows if not bucket.is_all), key=_from_short)
         while len(buckets) > 1 and not rows[buckets[-1]]["n"]:
             buckets.pop()
@@ -215,18 +176,18 @@ class Results:
             high = sides.get("source", {}).get("max", math.inf)
         return 0 < high <= words
 
-    def of(self, system: System) -> tuple[CellResult, ...]:
-        """The cells of one system, a seed each."""
-        return tuple(result for result in self.cells if result.system == system)
+    def of(self, system: System) -> tuple[RunResult, ...]:
+        """The runs of one system, a seed each."""
+        return tuple(result for result in self.runs if result.system == system)
 
     def n(self, bucket: Bucket, test_set: str = "test", subset: str = "all", bucket_by: str = "source_words") -> int:
         """Sentences, or joined lines, of a test set or of a part of it in a bucket."""
-        return self.cells[0].rows_of(test_set, subset, bucket_by).get(bucket, {}).get("n") or 0
+        return self.runs[0].rows_of(test_set, subset, bucket_by).get(bucket, {}).get("n") or 0
 
     @cached_property
     def joined(self) -> tuple[int, ...]:
         """How many sentences a line the sets of joined sentences have, rising; empty where there are none."""
-        found = {row["test_set"] for row in self.cells[0].rows}
+        found = {row["test_set"] for row in self.runs[0].rows}
         return tuple(sorted(int(name.removeprefix(JOINED)) for name in found if name.startswith(JOINED)))
 
     def score(
@@ -239,7 +200,7 @@ class Results:
         bucket_by: str = "source_words",
     ) -> Score:
         """A column of `by_length.csv` on one bucket, with its interval if it has one (all kinds of BLEU, chrF)."""
-        rows = [cell.rows_of(test_set, subset, bucket_by).get(bucket, {}) for cell in self.of(system)]
+        rows = [run.rows_of(test_set, subset, bucket_by).get(bucket, {}) for run in self.of(system)]
 
         def take(column: str, combine: Callable[[Sequence[float]], float]) -> float:
             values = [row.get(column) for row in rows]
@@ -266,7 +227,7 @@ class Results:
         return self._signature("legacy_signature")
 
     def _signature(self, column: str) -> str:
-        return next((row[column] for row in self.cells[0].by_bucket.values() if row[column]), "")
+        return next((row[column] for row in self.runs[0].by_bucket.values() if row[column]), "")
 
 
 def _from_short(bucket: Bucket) -> float:
@@ -286,18 +247,18 @@ def flatten(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def read(experiment: config.Experiment, folder: Path) -> Results:
-    """The results of every cell of the grid, from `folder`/cells/<cell>/, and the corpus from `folder`/corpus.json.
+    """The results of every run of the grid, from `folder`/runs/<run>/, and the corpus from `folder`/corpus.json.
 
     Raises:
-        LookbackError: a file is missing or malformed (the message names the cell, the file and the command that makes
-            it), or the cells were not scored on one test set in one way (it names two cells and what differs).
+        LookbackError: a file is missing or malformed (the message names the run, the file and the command that makes
+            it), or the runs were not scored on one test set in one way (it names two runs and what differs).
     """
-    cells = tuple(_read_cell(experiment, cell, folder / "cells" / cell.name) for cell in experiment.cells)
-    _one_test(cells)
-    cells = tuple(_with_speed(cells, _made_by("speed", experiment.name, read_points, folder / "speed.csv")))
+    runs = tuple(_read_run(experiment, run, folder / "runs" / run.name) for run in experiment.runs)
+    _one_test(runs)
+    runs = tuple(_with_speed(runs, _made_by("speed", experiment.name, read_points, folder / "speed.csv")))
     corpus = _json(folder / "corpus.json", dict, "the corpus", f"dvc repro tokenize@{experiment.name}")
     comparisons = _made_by("compare", experiment.name, read_comparisons, folder / "comparisons.csv")
-    return Results(experiment, cells, corpus, tuple(comparisons))
+    return Results(experiment, runs, corpus, tuple(comparisons))
 
 
 def _made_by(stage: str, experiment: str, reader: Callable[[Path], list[T]], path: Path) -> list[T]:
@@ -307,32 +268,32 @@ def _made_by(stage: str, experiment: str, reader: Callable[[Path], list[T]], pat
     return reader(path)
 
 
-def _with_speed(cells: Sequence[CellResult], points: Sequence[Point]) -> Iterator[CellResult]:
-    """The cells, the first of each model with its model's points of `speed.csv`: times are of models, not of cells."""
+def _with_speed(runs: Sequence[RunResult], points: Sequence[Point]) -> Iterator[RunResult]:
+    """The runs, the first of each model with its model's points of `speed.csv`: times are of models, not of runs."""
     told = set()
-    for result in cells:
-        model = result.cell.model
+    for result in runs:
+        model = result.run.model
         mine = tuple(point | {"series": ""} for point in points if point["series"] == model and model not in told)
         told.add(model)
         yield replace(result, points=result.points + mine)
 
 
-def make_command(cell: config.Cell, stage: str = "evaluate") -> str:
-    """The command that makes the results of one cell."""
-    return f"dvc repro {stage}@{cell.experiment}-{cell.name}"
+def make_command(run: config.Run, stage: str = "evaluate") -> str:
+    """The command that makes the results of one run."""
+    return f"dvc repro {stage}@{run.experiment}-{run.name}"
 
 
-def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -> CellResult:
-    who, command = f"cell {cell.name!r} of experiment {experiment.name!r}", make_command(cell)
+def _read_run(experiment: config.Experiment, run: config.Run, folder: Path) -> RunResult:
+    who, command = f"run {run.name!r} of experiment {experiment.name!r}", make_command(run)
     for name in FILES:
         if not (folder / name).is_file():
-            maker = make_command(cell, "probe") if name == "probe.csv" else command
+            maker = make_command(run, "probe") if name == "probe.csv" else command
             raise LookbackError(
                 f"{folder / name}: missing, so the report would lack {who}; make it with `{maker}`, "
-                f"or take the cell out of grid in conf/{experiment.name}.yaml"
+                f"or take the run out of grid in conf/{experiment.name}.yaml"
             )
     rows = read_rows(folder / "by_length.csv")
-    expected = (cell.experiment, cell.model, cell.max_train_words, cell.seed)
+    expected = (run.experiment, run.model, run.max_train_words, run.seed)
     for line, row in enumerate(rows, start=2):
         found = (row["experiment"], row["model"], row["max_train_words"], row["seed"])
         if found != expected:
@@ -340,12 +301,12 @@ def _read_cell(experiment: config.Experiment, cell: config.Cell, folder: Path) -
                 f"{folder / 'by_length.csv'}: line {line}: these are results of {_joined(found)}, but the folder is "
                 f"that of {_joined(expected)}; make it again with `{command}`"
             )
-    result = CellResult(
-        cell=cell,
+    result = RunResult(
+        run=run,
         rows=tuple(rows),
         curves=tuple(_curves(folder / "curves.csv", command)),
         metrics=_json(folder / "metrics.json", dict, who, command),
-        run=_json(folder / "run.json", dict, who, command),
+        record=_json(folder / "run.json", dict, who, command),
         examples=tuple(_json(folder / "examples.json", list, who, command)),
         points=tuple(read_points(folder / "probe.csv")),
     )
@@ -388,13 +349,13 @@ def _curves(path: Path, command: str) -> Iterator[CurvePoint]:
                 ) from None
 
 
-def _one_test(cells: Sequence[CellResult]) -> None:
-    """All cells must have been scored on the same sentences, in the same way, in the same buckets."""
+def _one_test(runs: Sequence[RunResult]) -> None:
+    """All runs must have been scored on the same sentences, in the same way, in the same buckets."""
 
-    def column(name: str) -> Callable[[CellResult], Any]:
+    def column(name: str) -> Callable[[RunResult], Any]:
         return lambda result: sorted({row[name] for row in result.by_bucket.values() if row[name]})
 
-    properties: tuple[tuple[str, Callable[[CellResult], Any]], ...] = (
+    properties: tuple[tuple[str, Callable[[RunResult], Any]], ...] = (
         ("test set (test_fingerprint in run.json)", lambda result: result.get("test_fingerprint")),
         ("BLEU signature", column("signature")),
         ("chrF signature", column("chrf_signature")),
@@ -403,18 +364,18 @@ def _one_test(cells: Sequence[CellResult]) -> None:
         ("sentences a bucket", lambda result: {str(b): row["n"] for b, row in result.by_bucket.items()}),
         ("further test sets", _sizes),
     )
-    first = cells[0]
+    first = runs[0]
     for what, of in properties:
-        for other in cells[1:]:
+        for other in runs[1:]:
             if of(other) != of(first):
                 raise LookbackError(
-                    f"results that may not be mixed: the {what} of cell {first.cell.name!r} is {_short(of(first))}, "
-                    f"that of cell {other.cell.name!r} is {_short(of(other))}; bring both up to date with "
-                    f"`{make_command(first.cell)}` and `{make_command(other.cell)}`"
+                    f"results that may not be mixed: the {what} of run {first.run.name!r} is {_short(of(first))}, "
+                    f"that of run {other.run.name!r} is {_short(of(other))}; bring both up to date with "
+                    f"`{make_command(first.run)}` and `{make_command(other.run)}`"
                 )
 
 
-def _sizes(result: CellResult) -> dict[str, int]:
+def _sizes(result: RunResult) -> dict[str, int]:
     """The lines of each test set and part of it that has a row over all lengths."""
     rows = [row for row in result.rows if row["bucket_low"] is None and row["bucket_high"] is None]
     return {f"{row['test_set']} {row['subset']}": row["n"] for row in rows}

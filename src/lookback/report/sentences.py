@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lookback.alignment import END, WordAlignment, by_words
 from lookback.config import Showcase, bare_words
-from lookback.report.claims import code, decimal, escape_markdown, listed
-from lookback.report.figures import Alignment
-from lookback.report.results import CellResult, Results, System
+from lookback.decoding.word_alignment import END, WordAlignment, by_words
+from lookback.evaluation.systems import System
+from lookback.rendering.figures import Alignment
+from lookback.rendering.wording import code, decimal, escape_markdown, listed
+from lookback.report.results import Results, RunResult
 from lookback.tokenizer.base import WORD_MARK, word_of_piece
 
 ALIGNED_WORDS = 20
@@ -69,11 +70,11 @@ def examples(
     """The examples of all systems (of the first seed), from short to long; showcase sentences first.
 
     As many test sentences as `highlighted` says, spread over the lengths, are marked to be shown at once. `every` has
-    further sentences by the name of the cell, as examples.json has them.
+    further sentences by the name of the run, as examples.json has them.
     """
     found: dict[tuple[Any, str], dict[System, dict[str, Any]]] = {}
     for result in first_seed(results):
-        for item in (*result.examples, *(every or {}).get(result.cell.name, ())):
+        for item in (*result.examples, *(every or {}).get(result.run.name, ())):
             found.setdefault(_key(item), {}).setdefault(result.system, item)
     ordered = sorted(found.values(), key=lambda items: _order(next(iter(items.values()))))
     tested = [items for items in ordered if not next(iter(items.values())).get("showcase")]
@@ -82,9 +83,9 @@ def examples(
     return [_example(items, id(items) in opened) for items in ordered]
 
 
-def first_seed(results: Results) -> list[CellResult]:
-    """One cell a system, the one of the grid's first seed, in the order of the systems."""
-    return [cells[0] for system in results.systems if (cells := results.of(system))]
+def first_seed(results: Results) -> list[RunResult]:
+    """One run a system, the one of the grid's first seed, in the order of the systems."""
+    return [runs[0] for system in results.systems if (runs := results.of(system))]
 
 
 def _key(item: dict[str, Any]) -> tuple[Any, str]:
@@ -160,16 +161,16 @@ class AlignedSentence:
 def aligned(results: Results) -> list[AlignedSentence]:
     """The alignments to draw: of the first showcase sentence and of a test sentence of medium length.
 
-    Of each model that has alignments, the cell trained on the longest sentences with the first seed.
+    Of each model that has alignments, the run trained on the longest sentences with the first seed.
     """
     words = max(system.max_train_words for system in results.systems)
-    cells = [cell for cell in first_seed(results) if cell.system.max_train_words == words]
-    found: dict[tuple[Any, str], list[tuple[CellResult, dict[str, Any]]]] = {}
-    for cell in cells:
-        for item in cell.examples:
+    runs = [run for run in first_seed(results) if run.system.max_train_words == words]
+    found: dict[tuple[Any, str], list[tuple[RunResult, dict[str, Any]]]] = {}
+    for run in runs:
+        for item in run.examples:
             data = item.get("alignment")
             if data and max(len(data["source_pieces"]), len(data["target_pieces"])) <= MAX_ALIGNED_PIECES:
-                found.setdefault(_key(item), []).append((cell, item))
+                found.setdefault(_key(item), []).append((run, item))
     groups = list(found.values())
     most = max((len(group) for group in groups), default=0)
     groups = [group for group in groups if len(group) == most]
@@ -182,7 +183,7 @@ def aligned(results: Results) -> list[AlignedSentence]:
             source=group[0][1]["source"],
             label="showcase" if group[0][1].get("showcase") else f"test sentence {group[0][1]['index'] + 1}",
             words=group[0][1]["source_words"],
-            items=tuple(_alignment(cell.system, item["alignment"]) for cell, item in group),
+            items=tuple(_alignment(run.system, item["alignment"]) for run, item in group),
         )
         for group in shown
     ]
@@ -203,10 +204,10 @@ def watched(results: Results) -> dict[str, list[str]]:
     told = {}
     for showcase in results.experiment.translate.showcase:
         answers = []
-        for cell in first_seed(results):
-            items = (item for item in cell.examples if item.get("showcase") and item["source"] == showcase.text)
+        for run in first_seed(results):
+            items = (item for item in run.examples if item.get("showcase") and item["source"] == showcase.text)
             if showcase.source_word and (item := next(items, None)):
-                answers.append(_answer(cell.system, item, showcase))
+                answers.append(_answer(run.system, item, showcase))
         if answers:
             told[
                 f"Does the translation have {_word(showcase.target_word)}, and does its row of the alignment peak at "

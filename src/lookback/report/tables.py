@@ -4,28 +4,17 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from lookback.buckets import ALL_LENGTHS, Bucket
-from lookback.report.claims import decimal, integer, interval, share, signed
+from lookback.data.testsets import ALONE, KNOWN, joined_name
+from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.rendering.table import Table
+from lookback.rendering.wording import decimal, integer, interval, share, signed
 from lookback.report.columns import COLUMNS, note
 from lookback.report.prose import speed_ratio
-from lookback.report.results import SPARSE, Results, Score, System, flatten
-from lookback.testsets import ALONE, KNOWN, joined_name
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; the first cell of a row is its header. `name` is unique in a report."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
+from lookback.report.results import Results, flatten
+from lookback.stats.buckets import ALL_LENGTHS, Bucket
 
 # --- quality ----------------------------------------------------------------------------------------------------------
 
@@ -228,7 +217,7 @@ def joined(results: Results) -> list[Table]:
 
 
 def fairness(results: Results) -> Table:
-    """Whatever two cells could differ in besides the architecture."""
+    """Whatever two runs could differ in besides the architecture."""
 
     def answer(value: bool | None) -> str:
         return "–" if value is None else "yes" if value else "no"
@@ -237,11 +226,11 @@ def fairness(results: Results) -> Table:
         return decimal(value, 4)
 
     rows = []
-    for result in results.cells:
+    for result in results.runs:
         speed = speed_ratio(results, result)
         rows.append(
             (
-                result.cell.name,
+                result.run.name,
                 integer(result.get("parameters")),
                 integer(result.get("target_tokens")),
                 integer(result.get("sentences")),
@@ -253,9 +242,9 @@ def fairness(results: Results) -> Table:
         )
     return Table(
         name="fairness",
-        title="What each cell got, and where it ended",
+        title="What each run got, and where it ended",
         columns=(
-            "cell",
+            "run",
             "parameters",
             "target tokens",
             "sentences seen",
@@ -265,7 +254,7 @@ def fairness(results: Results) -> Table:
             "training speed",
         ),
         rows=tuple(rows),
-        note="A cell is one training run: model, longest training sentence, seed. Validation loss: nats per target "
+        note="A run is one training run: model, longest training sentence, seed. Validation loss: nats per target "
         "piece, on the same validation set for all, which is not cut at any length. Training speed: target tokens a "
         "second, relative to the RNN encoder-decoder of the same training length, seed and hardware.",
     )
@@ -341,16 +330,16 @@ def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def sources(results: Results) -> Table:
     """From what a reader sees to the file that has the number, the stage that wrote it, and the command to do so again.
 
-    `<cell>` stands for the name of a cell.
+    `<run>` stands for the name of a run.
     """
     name = results.experiment.name
     files = {
-        "scores by length": ("cells/<cell>/by_length.csv", "evaluate"),
+        "scores by length": ("runs/<run>/by_length.csv", "evaluate"),
         "tests, slopes, differences": ("comparisons.csv", "compare"),
-        "facts of a run": ("cells/<cell>/run.json", "train, evaluate"),
-        "training curves": ("cells/<cell>/curves.csv", "train, evaluate"),
-        "translations, alignments": ("cells/<cell>/examples.json", "translate, evaluate"),
-        "probes of a model": ("cells/<cell>/probe.csv", "probe"),
+        "facts of a run": ("runs/<run>/run.json", "train, evaluate"),
+        "training curves": ("runs/<run>/curves.csv", "train, evaluate"),
+        "translations, alignments": ("runs/<run>/examples.json", "translate, evaluate"),
+        "probes of a model": ("runs/<run>/probe.csv", "probe"),
         "cost of a step": ("speed.csv", "speed"),
         "the corpus": ("corpus.json", "prepare, tokenize"),
     }
@@ -358,20 +347,20 @@ def sources(results: Results) -> Table:
     rows = []
     for what, (file, stages) in files.items():
         last = stages.rsplit(", ", 1)[-1]
-        of = f"{name}-<cell>" if file.startswith("cells/") else name
+        of = f"{name}-<run>" if file.startswith("runs/") else name
         if not unused.get(last):
             rows.append((what, file, stages, f"dvc repro {last}@{of}"))
     return Table("sources", "Follow a number", ("number", "file", "stages", "to make it again"), tuple(rows))
 
 
 def runs(results: Results) -> Table:
-    """A row a cell: the seed, the commit that it was trained at, the run in MLflow that has its curves and scores."""
+    """A row a run: the seed, the commit that it was trained at, the run in MLflow that has its curves and scores."""
     rows = []
-    for result in results.cells:
+    for result in results.runs:
         changed = " with uncommitted changes" if result.get("git_dirty") else ""
         commit = told(result.get("git_commit"))[:12]
-        rows.append((result.cell.name, str(result.cell.seed), commit + changed, told(result.get("mlflow_run_id"))))
-    return Table("runs", "Follow a run", ("cell", "seed", "commit", "run in MLflow"), tuple(rows))
+        rows.append((result.run.name, str(result.run.seed), commit + changed, told(result.get("mlflow_run_id"))))
+    return Table("runs", "Follow a run", ("run", "seed", "commit", "run in MLflow"), tuple(rows))
 
 
 TOLD_OF_RUNS = ("provenance.git_commit", "provenance.git_dirty", "mlflow_run_id")
@@ -381,21 +370,21 @@ def _untold(key: str) -> bool:
     """What the columns' names and the table of runs say already; and bare times, which say nothing without the
     machine's load: the ratio of speeds is in the table of the comparison."""
     return (
-        key.startswith("cell.")
+        key.startswith("run.")
         or key in TOLD_OF_RUNS
         or any(part in ("seconds", "second") for part in re.split(r"[._]", key))
     )
 
 
 def provenance(results: Results) -> list[Table]:
-    """What all cells share, and what differs from cell to cell, of everything that `run.json` records.
+    """What all runs share, and what differs from run to run, of everything that `run.json` records.
 
     What a dictionary has no use for, as a budget, does not make the networks differ.
     """
-    facts = [result.facts for result in results.cells]
+    facts = [result.facts for result in results.runs]
     keys = [key for key in dict.fromkeys(key for fact in facts for key in fact) if not _untold(key)]
     shown = {key: [told(fact.get(key)) for fact in facts] for key in keys}
-    networks = [results.is_network(result) for result in results.cells]
+    networks = [results.is_network(result) for result in results.runs]
     values = {
         key: {text for text, network in zip(texts, networks, strict=True) if network or text != "–"}
         for key, texts in shown.items()
@@ -405,15 +394,15 @@ def provenance(results: Results) -> list[Table]:
     tables = []
     if common:
         note = "A dictionary has only some of these." if results.dictionaries else ""
-        tables.append(Table("shared", "The same for every cell", ("fact", "value"), tuple(common), note))
+        tables.append(Table("shared", "The same for every run", ("fact", "value"), tuple(common), note))
     if differing:
         tables.append(
             Table(
                 "differing",
-                "What differs from cell to cell",
-                ("fact", *(result.cell.name for result in results.cells)),
+                "What differs from run to run",
+                ("fact", *(result.run.name for result in results.runs)),
                 tuple((key, *(_brief(text) for text in shown[key])) for key in differing),
-                note="Long values are cut here; they stand whole in cells/<cell>/run.json.",
+                note="Long values are cut here; they stand whole in runs/<run>/run.json.",
             )
         )
     return tables

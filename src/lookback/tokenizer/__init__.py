@@ -1,7 +1,8 @@
 """Text to ids and back, by SentencePiece or by a list of words for each language; and the encoded corpus."""
 
-from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, read_lines, word_of_piece
-from lookback.tokenizer.encode import tokenize
+from lookback.corpus.lines import read_lines
+from lookback.data.encode import tokenize
+from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, word_of_piece
 from lookback.tokenizer.files import FILE_NAMES, load_tokenizer, tokenizer_file
 
 __all__ = [

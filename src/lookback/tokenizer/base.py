@@ -7,7 +7,6 @@ same for all tokenizers, in both languages.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 Side = Literal["source", "target"]
@@ -74,13 +73,6 @@ def word_of_piece(pieces: Sequence[str]) -> list[int]:
         words.append(word)
         before = piece
     return words
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, split at "\\n" only: Unicode line separators are part of a sentence."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            yield line.removesuffix("\n")
 
 
 def blocks(lines: Iterable[str]) -> Iterator[list[str]]:

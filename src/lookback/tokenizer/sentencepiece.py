@@ -10,8 +10,9 @@ from pathlib import Path
 import sentencepiece as spm
 
 from lookback.config import Normalization, SentencePiece
+from lookback.corpus.lines import read_lines
 from lookback.errors import LookbackError
-from lookback.tokenizer.base import BOS, EOS, PAD, UNK, Side, Tokenizer, read_lines
+from lookback.tokenizer.base import BOS, EOS, PAD, UNK, Side, Tokenizer
 
 FILE_NAME = "tokenizer.model"
 

@@ -1,7 +1,7 @@
 """What went on in training and evaluation, in MLflow, for looking at and comparing in its UI.
 
-An experiment of `conf/` is an experiment in MLflow. Each cell of its grid has a run under the cell's name, which
-training begins (`tracking.lightning`) and evaluation adds its scores to; one more run holds the report. Metrics have
+An experiment of `conf/` is an experiment in MLflow, a run of its grid a run there of the same name, which training
+begins (`tracking.lightning`) and evaluation adds its scores to; one more run holds the report. Metrics have
 the same names in all runs. MLflow is a witness: where it fails, that is told in one line and the work goes on
 (`tracking.store`). It takes seconds to import, so nothing here does before it is needed.
 """

@@ -78,7 +78,7 @@ class MLflowRunLogger(Logger):
         Args:
             uri: of the store: `tracking_uri(root)`.
             experiment: its name in `conf/`.
-            name: of the run: the cell's.
+            name: of the run, in the grid and in MLflow.
             params: nested settings, logged as parameters under dotted names.
             facts: of `provenance`, fingerprints and the like, logged as tags.
             run_id_file: where the id is kept for a training that goes on later.

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from lookback.scoring import Row, overall
+from lookback.evaluation.by_length import overall
+from lookback.evaluation.tables import Row
 from lookback.tracking.run import Run, Status, flatten, stored_run
 from lookback.tracking.store import ROLE_TAG, Connection, open_experiment
 
@@ -33,9 +34,9 @@ MOST_IN_LINK = 100
 
 
 def log_evaluation(
-    uri: str, experiment: str, cell: str, run_id: str | None, rows: Sequence[Row], output: Path
+    uri: str, experiment: str, name: str, run_id: str | None, rows: Sequence[Row], output: Path
 ) -> str | None:
-    """Add a cell's scores, its translations and pictures of them to the run of its training.
+    """Add the scores, translations and pictures of a trained system to the MLflow run of its training.
 
     BLEU against length is the metric `bleu_by_length` with the length as its step. Where the store does not have the
     run (a fresh clone, results from DVC's cache), or the run holds other scores (evaluated with other buckets), there
@@ -44,15 +45,15 @@ def log_evaluation(
     Args:
         uri: of the store.
         experiment: the experiment's name.
-        cell: the cell's name.
+        name: of the run of the grid, and of the run in MLflow.
         run_id: of the training's run, if it is known.
         rows: of `rows_by_length`, of one system.
-        output: the cell's folder with results; all files in it go along, `examples.json` also as text and pictures.
+        output: the run's folder with results; all files in it go along, `examples.json` also as text and pictures.
 
     Returns:
         The id of the run that the scores are in, or None if the store failed.
     """
-    with EvaluationRun(uri, experiment, cell, run_id, rows, output) as run:
+    with EvaluationRun(uri, experiment, name, run_id, rows, output) as run:
         for (name, step), value in run.scores.items():
             run.log_metrics({name: value}, step)
         run.flush()
@@ -63,8 +64,8 @@ def log_evaluation(
         run.log_figure(picture_of_length(rows), "pictures/bleu_by_length.png")
         examples = _read_json(output / "examples.json") or []
         run.log_text("\n".join(_as_text(example) for example in examples), "translations.txt")
-        for name, figure in _pictures_of_alignments(cell, examples):
-            run.log_figure(figure, f"pictures/{name}")
+        for file, figure in _pictures_of_alignments(name, examples):
+            run.log_figure(figure, f"pictures/{file}")
         return run.run_id
 
 
@@ -78,7 +79,7 @@ def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
         uri: of the store.
         experiment: the experiment's name.
         title: the experiment's title, which begins the description.
-        folder: with the report; all of it goes along but cells/, whose files are with the runs of the cells.
+        folder: with the report; all of it goes along but runs/, whose files are with their own MLflow runs.
     """
     connection = Connection(uri, f"the report of {experiment}", PATIENCE)
     opened = connection.ask(lambda client: open_experiment(client, uri, experiment))
@@ -86,7 +87,7 @@ def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
         return
     experiment_id, run_id = opened
     files = {file.relative_to(folder): file for file in sorted(folder.rglob("*")) if file.is_file()}
-    files = {name: file for name, file in files.items() if name.parts[0] != "cells"}
+    files = {name: file for name, file in files.items() if name.parts[0] != "runs"}
     for name, file in files.items():
         where = None if len(name.parts) == 1 else name.parent.as_posix()
         connection.ask(lambda client, file=file, where=where: client.log_artifact(run_id, str(file), where))
@@ -101,7 +102,7 @@ def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: st
     and to change the axis of the chart from time to step.
     """
     newest: dict[str, str] = {}
-    for run in client.search_runs([experiment_id], f"tags.`{ROLE_TAG}` = 'cell'", order_by=["start_time DESC"]):
+    for run in client.search_runs([experiment_id], f"tags.`{ROLE_TAG}` = 'run'", order_by=["start_time DESC"]):
         if "bleu_by_length" in run.data.metrics:
             newest.setdefault(str(run.info.run_name), run.info.run_id)
     runs = [newest[name] for name in sorted(newest)][:MOST_IN_LINK]
@@ -137,19 +138,19 @@ class EvaluationRun(Run):
     """The run of a training if it has no other scores; or else one beside it."""
 
     def __init__(
-        self, uri: str, experiment: str, cell: str, run_id: str | None, rows: Sequence[Row], output: Path
+        self, uri: str, experiment: str, name: str, run_id: str | None, rows: Sequence[Row], output: Path
     ) -> None:
         total = overall(rows)
         tags = {"bleu_signature": total["signature"], "chrf_signature": total["chrf_signature"]}
-        super().__init__(uri, experiment, cell, tags=tags, run_id=run_id, server_patience=PATIENCE)
+        super().__init__(uri, experiment, name, tags=tags, run_id=run_id, server_patience=PATIENCE)
         self.scores = scores(rows)
         self._training_run = run_id or "unknown"
-        self._cell = (_read_json(output / "run.json") or {}).get("cell", {})
+        self._run = (_read_json(output / "run.json") or {}).get("run", {})
         self._there: set[tuple[str, int]] = set()
         self._is_training_run = False
 
     def find(self, client: "MlflowClient", experiment_id: str) -> "StoredRun | None":
-        beside = f"tags.`{TRAINING_RUN_TAG}` = '{self._training_run}' and tags.`lookback.cell` = '{self.name}'"
+        beside = f"tags.`{TRAINING_RUN_TAG}` = '{self._training_run}' and tags.`lookback.run` = '{self.name}'"
         for run in [stored_run(client, self._run_id), *client.search_runs([experiment_id], beside)]:
             if run is None:
                 continue
@@ -162,7 +163,7 @@ class EvaluationRun(Run):
                 self._there = set(there)
                 self._is_training_run = run.info.run_id == self._training_run
                 return run
-        self._params = flatten({"cell": self._cell})
+        self._params = flatten({"run": self._run})
         return None
 
     def tags_of_new(self) -> dict[str, str]:
@@ -228,17 +229,17 @@ def picture_of_length(rows: Sequence[Row]) -> "Figure":
     return figure
 
 
-def _pictures_of_alignments(cell: str, examples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "Figure"]]:
+def _pictures_of_alignments(system: str, examples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "Figure"]]:
     """A picture for each of the chosen sentences that was translated with an alignment."""
     import numpy as np
 
-    from lookback.report.figures import Alignment, alignments
+    from lookback.rendering.figures import Alignment, alignments
 
     for number, example in enumerate(example for example in examples if example["showcase"]):
         found = example["alignment"]
         if found:
             weights = np.array(found["percent"]) / 100
-            item = Alignment(cell, found["source_pieces"], found["target_pieces"], weights)
+            item = Alignment(system, found["source_pieces"], found["target_pieces"], weights)
             yield f"alignment-{number + 1}.png", alignments([item], 7.0)
 
 

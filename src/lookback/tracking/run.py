@@ -105,7 +105,7 @@ class Run:
         run = self.find(client, experiment_id)
         known: Mapping[str, str] = run.data.params if run else {}
         if run is None:
-            tags = {"mlflow.source.type": "LOCAL", "lookback.cell": self.name}
+            tags = {"mlflow.source.type": "LOCAL", "lookback.run": self.name}
             run = client.create_run(experiment_id, run_name=self.name, tags=tags | self.tags_of_new())
         self._run_id = run.info.run_id
         self.opened(self._run_id)
@@ -125,7 +125,7 @@ class Run:
 
     def tags_of_new(self) -> dict[str, str]:
         """What marks a run that was not there yet: as its source in the UI, the stage in dvc.yaml that makes it."""
-        return {ROLE_TAG: "cell", "mlflow.source.name": f"train@{self.experiment}-{self.name}"}
+        return {ROLE_TAG: "run", "mlflow.source.name": f"train@{self.experiment}-{self.name}"}
 
     def opened(self, run_id: str) -> None:
         """Called (in the thread that writes) when the id is known."""

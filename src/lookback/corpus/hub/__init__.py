@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 from huggingface_hub import constants
 
 from lookback.config import HubCorpus
+from lookback.console import amount, bar, duration
 from lookback.corpus.hub.listing import list_files
 from lookback.corpus.hub.transfer import RemoteFile, arrow_input, download
 from lookback.corpus.lines import SIDES, SPLITS, write_lines, writing
 from lookback.errors import LookbackError
-from lookback.terminal import amount, bar, duration
 
 _BATCH_ROWS = 10_000
 _SPAN_BYTES = 16_000_000

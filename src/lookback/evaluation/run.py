@@ -1,0 +1,206 @@
+"""The result files of one run: what the report, and the reader of the repository, sees of it."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookback.config import Evaluate, Run
+from lookback.data.testsets import ALONE, FurtherSet, joined_name
+from lookback.evaluation import lexicon
+from lookback.evaluation.by_length import overall, rows_by_length
+from lookback.evaluation.diagnosis import error_tags
+from lookback.evaluation.moses_bleu import with_legacy
+from lookback.evaluation.tables import Row, write_rows
+
+CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss", "learning_rate")
+
+
+@dataclass(frozen=True)
+class FurtherTranslations:
+    """One run's translations of a further test set."""
+
+    of: FurtherSet
+    hypotheses: Sequence[str]
+    search: Mapping[str, Sequence[float] | None]
+    """As that of `evaluate`."""
+
+
+def evaluate(
+    run: Run,
+    settings: Evaluate,
+    *,
+    sources: Sequence[str],
+    references: Sequence[str],
+    source_words: Sequence[int],
+    further_lengths: Mapping[str, Sequence[int]] | None = None,
+    hypotheses: Sequence[str],
+    search: Mapping[str, Sequence[float] | None],
+    examples: Sequence[Mapping[str, Any]],
+    training: Mapping[str, Any],
+    output: Path,
+    target_language: str = "",
+    further: Sequence[FurtherTranslations] = (),
+) -> list[Row]:
+    """Scores one run's translations and writes metrics.json, by_length.csv, curves.csv, run.json and examples.json.
+
+    Args:
+        sources, references, hypotheses: N lines each of plain text.
+        source_words: [N], by which a sentence finds its bucket.
+        further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
+        search: columns cut_off, reference_nats, reference_pieces of N numbers each; None where a model has none.
+        examples: translations with alignment, of test sentences (`index`) and of others (`source`).
+        training: what the training stage wrote of the run; a dictionary has no loss, parameters and target tokens.
+        output: the folder, which exists.
+        target_language: a code such as `fr`; of use only with `settings.legacy`.
+        further: of the other test sets, whose rows come last in by_length.csv and are in no other file.
+
+    Returns:
+        the rows of by_length.csv that are of the test set itself.
+
+    Raises:
+        LookbackError: the lines do not match in number.
+    """
+    texts: dict[str, Any] = {"source_words": source_words, "hypotheses": hypotheses, "references": references}
+    # One lexicon for all sets, which are made of the same sentences: what is dropped is counted alike.
+    known = lexicon.learn(sources, references) if len(sources) == len(references) else None
+    own: dict[str, Any] = {"sources": sources, "lexicon": known}
+    rows = _rows(run, settings, target_language, search, own=own | {"further_lengths": further_lengths}, **texts)
+    settings = _as_shared_out(settings, rows)
+    write_rows(output / "by_length.csv", [*rows, *_further_rows(run, settings, target_language, further, known)])
+    with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: point[name] for name in CURVE_COLUMNS} for point in training["history"])
+    record = {key: value for key, value in training.items() if key != "history"} | {"run": run.model_dump()}
+    _write_json(output / "run.json", record)
+    _write_json(output / "metrics.json", _metrics(rows, training))
+    # A line an example, without spaces: indented, each percent of the alignments would take a line.
+    kept = [_example(example, sources, references, source_words) for example in examples]
+    lines = [json.dumps(example, ensure_ascii=False, separators=(",", ":")) for example in kept]
+    (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    return rows
+
+
+def _rows(
+    run: Run,
+    settings: Evaluate,
+    language: str,
+    search: Mapping[str, Sequence[float] | None],
+    test_set: str = "test",
+    subset: str = "all",
+    own: Mapping[str, Any] | None = None,
+    **texts: Any,
+) -> list[Row]:
+    """The rows of one test set, or of a part of it.
+
+    `texts` are source_words, hypotheses and references; `own` is what else `rows_by_length` is to know of them.
+    """
+    rows = rows_by_length(
+        experiment=run.experiment,
+        system=run.system,
+        model=run.model,
+        max_train_words=run.max_train_words,
+        seed=run.seed,
+        settings=settings,
+        cut_off=search.get("cut_off"),
+        reference_loss=search.get("reference_nats"),
+        reference_pieces=search.get("reference_pieces"),
+        test_set=test_set,
+        subset=subset,
+        **(own or {}),
+        **texts,
+    )
+    if settings.legacy == "none":
+        return rows
+    return with_legacy(rows, language=language, kind=settings.legacy, settings=settings, **texts)
+
+
+def _as_shared_out(settings: Evaluate, rows: Sequence[Row]) -> Evaluate:
+    """For the further sets: the buckets that the test set came to have. A part of it would be merged otherwise."""
+    unit = overall(rows)["bucket_by"]
+    edges = tuple(row["bucket_high"] for row in rows if row["bucket_by"] == unit and row["bucket_high"])
+    changes = {"bucket_edges": edges, "merge_below": 0, "further_buckets": {}, "window": None}
+    return settings.model_copy(update=changes)
+
+
+def _further_rows(
+    run: Run,
+    settings: Evaluate,
+    language: str,
+    further: Sequence[FurtherTranslations],
+    known: lexicon.Lexicon | None,
+) -> Iterator[Row]:
+    """A part of the test set has rows by length, a set of joined sentences one over all.
+
+    And but for that of single sentences a second, its subset `alone`: what the system wrote of the single sentences,
+    joined afterwards. The two are scored on the same references, so all that they differ by comes of translating the
+    sentences at once.
+    """
+    one_by_one: dict[int, str] = {}
+    for found in further:
+        if found.of.test_set == joined_name(1):
+            one_by_one = {line[0]: text for line, text in zip(found.of.made_of, found.hypotheses, strict=True)}
+    for found in further:
+        lines = {"source_words": found.of.words[:, 0], "references": found.of.references}
+        about = {"test_set": found.of.test_set, "subset": found.of.subset}
+        own = {"sources": found.of.sources, "lexicon": known}
+        rows = _rows(run, settings, language, found.search, hypotheses=found.hypotheses, own=own, **about, **lines)
+        if found.of.test_set == "test":
+            yield from rows
+            continue
+        yield overall(rows)
+        if found.of.test_set != joined_name(1):
+            joined = [" ".join(one_by_one[i] for i in line) for line in found.of.made_of]
+            about["subset"] = ALONE
+            yield overall(_rows(run, settings, language, {}, hypotheses=joined, own=own, **about, **lines))
+
+
+def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]:
+    """What `dvc metrics show` prints: one line a run."""
+    total = overall(rows)
+    unit = total["bucket_by"]
+    longest = next(
+        row for row in reversed(rows) if row["n"] and row["bucket_low"] is not None and row["bucket_by"] == unit
+    )
+    scores = {
+        "bleu": round(total["bleu"], 2),
+        "chrf": round(total["chrf"], 2),
+        "bleu_longest": round(longest["bleu"], 2),
+    }
+    if "valid_loss" in training:
+        scores["valid_loss"] = round(training["valid_loss"], 4)
+    return scores | {name: training[name] for name in ("parameters", "target_tokens") if name in training}
+
+
+def _example(
+    example: Mapping[str, Any], sources: Sequence[str], references: Sequence[str], source_words: Sequence[int]
+) -> dict[str, Any]:
+    index = example.get("index")
+    translation = example["translation"]
+    reference: str | None = None if index is None else references[int(index)]
+    source: str = example["source"] if index is None else sources[int(index)]
+    return {
+        "index": index,
+        "showcase": index is None,
+        "source": source,
+        "reference": reference,
+        "hypothesis": translation["text"],
+        "source_words": len(source.split()) if index is None else int(source_words[index]),
+        "cut_off": translation["cut_off"],
+        "tags": [] if reference is None else error_tags(translation["text"], reference, translation["cut_off"]),
+        "alignment": example["alignment"] and _in_percent(example["alignment"]),
+    }
+
+
+def _in_percent(alignment: Mapping[str, Any]) -> dict[str, Any]:
+    """Whole percents: what a picture shows, at a third of the size in git."""
+    percent = [[round(100 * weight) for weight in row] for row in alignment["weights"]]
+    pieces = {side: alignment[side] for side in ("source_pieces", "target_pieces")}
+    return pieces | {"percent": percent}
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,44 @@
+"""A system and one of its scores, as the report and `lookback.score` tell of them."""
+
+import math
+from dataclasses import dataclass
+
+SPARSE = 50
+"""A bucket with fewer sentences than this is marked, and no statement is made from it."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A model with the longest sentence it was trained on; its seeds are repetitions of one system."""
+
+    model: str
+    max_train_words: int
+
+    @property
+    def name(self) -> str:
+        """As in `by_length.csv`: `bahdanau-60`."""
+        return f"{self.model}-{self.max_train_words}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of one system on one bucket, NaN where there is none.
+
+    With several seeds, `value` is their mean and `low` to `high` spans all their intervals: from the lowest lower bound
+    to the highest upper bound. A difference between two such spans shows in every pairing of the seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    seeds: tuple[float, ...]
+
+    @property
+    def sparse(self) -> bool:
+        return self.n < SPARSE
+
+    @property
+    def usable(self) -> bool:
+        """Whether a statement may be made from it."""
+        return not self.sparse and not any(math.isnan(x) for x in (self.value, self.low, self.high))

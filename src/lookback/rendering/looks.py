@@ -1,0 +1,58 @@
+"""How the lines of a figure look: a model has a colour and a marker, a longest training sentence a dash.
+
+The colours are Okabe and Ito's, which the colour-blind can tell apart, orange and sky blue darker than theirs so that
+all have a contrast of 3 to 1 with white; markers are filled for the longest training sentences of all. So every line
+can be told from every other in gray as well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+
+from lookback.evaluation.systems import System
+
+OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#C48A00", "#3B9AD6", "#555555")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.8)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
+FIRST = ("rnn_encoder_decoder", "bahdanau", "transformer")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one line is drawn."""
+
+    color: str
+    marker: str
+    dash: Any
+    filled: bool
+
+    @property
+    def line(self) -> dict[str, Any]:
+        return {"color": self.color, "linestyle": self.dash, "marker": self.marker, **self.face}
+
+    @property
+    def face(self) -> dict[str, Any]:
+        background = matplotlib.rcParams["axes.facecolor"]
+        return {"markerfacecolor": self.color if self.filled else background, "markeredgecolor": self.color}
+
+
+def looks(systems: Sequence[System]) -> dict[System, Look]:
+    """A look for each system; the three architectures of the project have the same colours in every experiment."""
+    models = list(dict.fromkeys(system.model for system in systems))
+    others = [model for model in models if model not in FIRST]
+    places = {model: FIRST.index(model) if model in FIRST else 3 + others.index(model) for model in models}
+    if not any(model in FIRST for model in models):
+        places = {model: index for index, model in enumerate(models)}
+    lengths = sorted({system.max_train_words for system in systems}, reverse=True)
+    # Where there are more models than colours, those that share one differ in their dash.
+    return {
+        system: Look(
+            color=OKABE_ITO[places[system.model] % len(OKABE_ITO)],
+            marker=MARKERS[places[system.model] % len(MARKERS)],
+            dash=DASHES[(lengths.index(system.max_train_words) + places[system.model] // len(MARKERS)) % len(DASHES)],
+            filled=system.max_train_words == lengths[0],
+        )
+        for system in systems
+    }
