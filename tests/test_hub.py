@@ -282,6 +282,18 @@ def test_text_that_is_not_utf8(tmp_path):
     assert "UTF8" in outcome.error
 
 
+@pytest.mark.parametrize("damage", [slice(4, 24), slice(-200, -8)], ids=["page", "index"])
+def test_bytes_that_are_damaged_in_a_file_read_in_part(tmp_path, damage):
+    repository = wmt14()
+    name = "fr-en/train-00000-of-00003.parquet"
+    content = bytearray(repository.files[name])
+    content[damage] = bytes([0xFF]) * len(content[damage])
+    repository.files[name] = bytes(content)
+    outcome, _ = run(tmp_path, repository, cap=10)
+    assert name in outcome.error
+    assert "not a readable parquet file" in outcome.error
+
+
 def test_a_file_that_is_truncated_on_the_hub(tmp_path):
     repository = wmt14()
     name = "fr-en/train-00000-of-00003.parquet"

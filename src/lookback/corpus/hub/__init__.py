@@ -33,6 +33,8 @@ _SPAN_BYTES = 16_000_000
 """Row groups read over the network in one go."""
 _BREAKS = r"[\n\r\x00]+"
 _ASSUMED_BYTES_A_SECOND = 10e6
+_UNREADABLE = (pa.ArrowException, OSError)
+"""What pyarrow raises for damaged parquet, OSError for a page or an index that it cannot decode."""
 
 
 def fetch(settings: HubCorpus, source_language: str, target_language: str, folder: Path) -> dict:
@@ -71,7 +73,9 @@ def fetch(settings: HubCorpus, source_language: str, target_language: str, folde
                     writer.write(batch)
                     if writer.rows == part.rows:
                         break
-            except pa.ArrowException as error:
+            except _UNREADABLE as error:
+                if getattr(error, "errno", None):  # the disk; Arrow's own errors have no number
+                    raise
                 raise _damaged(part.file, error) from None
             pairs[part.split] += writer.rows
             for side, number in zip(SIDES, writer.replaced, strict=True):
@@ -164,11 +168,11 @@ def _plan(
 def _read_index(file: RemoteFile) -> pq.FileMetaData:
     try:
         if path := file.cached():
-            with suppress(pa.ArrowException):
+            with suppress(*_UNREADABLE):
                 return pq.read_metadata(path)
             path = download(file)  # sees that the copy in the cache is damaged, and replaces it
         return pq.read_metadata(path or RangeReader(file))
-    except pa.ArrowException as error:
+    except _UNREADABLE as error:
         raise _damaged(file, error) from None
 
 

@@ -90,7 +90,7 @@ def _by_card(settings: HubCorpus, revision: str, tree: dict[str, RemoteFile]) ->
     script = f"{repository.split('/')[-1]}.py"
     if "README.md" not in tree or script in tree:
         return None
-    import datasets  # here: it takes seconds, which a corpus from elsewhere should not wait for
+    import datasets.config  # here: it takes seconds, which a corpus from elsewhere should not wait for
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
 
