@@ -60,6 +60,8 @@ class Repository:
 
     files: dict[str, bytes]
     listed: dict[str, bytes] = field(default_factory=dict)
+    lfs: bool = True
+    """Whether the tree gives the SHA-256 of parquet files, as of all that is in LFS."""
 
 
 class HubServer(ThreadingHTTPServer):
@@ -73,6 +75,7 @@ class HubServer(ThreadingHTTPServer):
         self.faults = list(faults)
         self.log: list[tuple[str, str, int]] = []
         """Method, path and bytes of the body sent, of every request."""
+        self.user_agents: set[str] = set()
         self.lock = threading.Lock()
 
     @property
@@ -126,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         self.path = unquote(urlsplit(self.path).path)
+        self.server.user_agents.add(self.headers.get("User-Agent", ""))
         fault = self.server.fault(self.command, self.path)
         if fault and fault.delay:
             time.sleep(fault.delay)
@@ -136,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._api(name, repository, self.path.removeprefix(f"/api/datasets/{name}").split("/")[1:])
             if self.path.startswith(f"/datasets/{name}/resolve/"):
                 revision, _, path = self.path.removeprefix(f"/datasets/{name}/resolve/").partition("/")
-                return self._file(repository, revision, path, fault)
+                return self._file(name, repository, revision, path, fault)
         return self._send(404, b"{}", "application/json", {"X-Error-Code": "RepoNotFound"})
 
     def _api(self, name: str, repository: Repository, parts: list[str]) -> None:
@@ -150,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(_tree(repository, "/".join(parts[2:]), "recursive=true" in self.requestline.lower()))
         return self._send(404, b"{}", "application/json")
 
-    def _file(self, repository: Repository, revision: str, path: str, fault: Fault | None) -> None:
+    def _file(self, name: str, repository: Repository, revision: str, path: str, fault: Fault | None) -> None:
         headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if revision not in (COMMIT, "main"):
             return self._send(404, b"", "text/plain", {**headers, "X-Error-Code": "RevisionNotFound"})
@@ -158,6 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             return self._send(404, b"", "text/plain", {**headers, "X-Error-Code": "EntryNotFound"})
         headers["ETag"] = f'"{hashlib.sha256(path.encode() + content).hexdigest()}"'
+        if path.endswith(".parquet"):  # the Hub offers Xet for what is in LFS; a client that takes it up gets 404
+            headers["X-Xet-Hash"] = hashlib.sha256(content).hexdigest()
+            headers["X-Xet-Refresh-Route"] = f"{self.server.endpoint}/api/datasets/{name}/xet-read-token/{COMMIT}"
         status, asked = 200, self.headers.get("Range")
         if asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -198,8 +205,9 @@ def _tree(repository: Repository, folder: str, recursive: bool) -> list[dict]:
             oid = hashlib.sha1(name.encode()).hexdigest()
             entries[name] = {"type": "directory", "path": name, "oid": oid, "size": 0}
         if recursive or not deeper:
-            entry = {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-            if path.endswith(".parquet"):
+            blob_id = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+            entry = {"type": "file", "path": path, "size": len(content), "oid": blob_id}
+            if repository.lfs and path.endswith(".parquet"):
                 entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
             entries[path] = entry
     return list(entries.values())

@@ -89,8 +89,6 @@ def download(
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(folder / "hf"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         "HF_HUB_DOWNLOAD_TIMEOUT": str(timeout),
         "HF_HUB_ETAG_TIMEOUT": str(timeout),
         "LOOKBACK_HUB_TRIES": str(tries),
@@ -161,6 +159,14 @@ def test_a_loading_script_in_the_repository_is_passed_by(tmp_path):
     repository.files["wmt14.py"] = b"raise SystemExit"
     outcome, _ = run(tmp_path, repository)
     assert outcome.manifest["pairs"]["train"] == 600
+
+
+def test_the_hub_is_not_told_what_is_installed_here_and_xet_is_left_alone(tmp_path):
+    outcome, server = run(tmp_path, wmt14(), cap=10)
+    assert outcome.returncode == 0
+    assert server.user_agents
+    assert not any("torch/" in agent or "agent/" in agent for agent in server.user_agents)
+    assert not server.requests("xet-read-token")
 
 
 @pytest.mark.slow
@@ -276,6 +282,18 @@ def test_text_that_is_not_utf8(tmp_path):
     assert "UTF8" in outcome.error
 
 
+@pytest.mark.parametrize("damage", [slice(4, 24), slice(-200, -8)], ids=["page", "index"])
+def test_bytes_that_are_damaged_in_a_file_read_in_part(tmp_path, damage):
+    repository = wmt14()
+    name = "fr-en/train-00000-of-00003.parquet"
+    content = bytearray(repository.files[name])
+    content[damage] = bytes([0xFF]) * len(content[damage])
+    repository.files[name] = bytes(content)
+    outcome, _ = run(tmp_path, repository, cap=10)
+    assert name in outcome.error
+    assert "not a readable parquet file" in outcome.error
+
+
 def test_a_file_that_is_truncated_on_the_hub(tmp_path):
     repository = wmt14()
     name = "fr-en/train-00000-of-00003.parquet"
@@ -295,15 +313,17 @@ def test_a_file_that_is_shorter_than_the_hub_lists(tmp_path):
     assert "failed 2 times" in outcome.error
 
 
-def test_content_with_another_checksum_is_not_taken(tmp_path):
+@pytest.mark.parametrize(("lfs", "fingerprint"), [(True, "SHA-256"), (False, "git blob id")])
+def test_content_with_another_checksum_is_not_taken(tmp_path, lfs, fingerprint):
     repository = wmt14()
+    repository.lfs = lfs
     name = "fr-en/test-00000-of-00001.parquet"
     repository.listed[name] = repository.files[name]
     other = bytearray(repository.files[name])
     other[10] ^= 1
     repository.files[name] = bytes(other)
     outcome, _ = run(tmp_path, repository, cap=5, tries=2)
-    assert "SHA-256" in outcome.error
+    assert fingerprint in outcome.error
     assert not (tmp_path / "data" / "trial" / "raw" / "test.source").exists()
 
 

@@ -3,8 +3,8 @@
 Which files make up a split is asked of `datasets`. The files are then taken one by one and not through
 `load_dataset`, which under a cap on the pairs either fetches every file (`split="train[:100]"`) or verifies nothing and
 starts again after an interruption (streaming). Here a file needed whole comes into the Hub's local cache, is compared
-with the SHA-256 that the Hub lists, and goes on after a cut; of the file in which the cap falls, only the row groups
-up to the cap are read. No Arrow copy of the corpus is made on disk, and memory is a row group (about 100 MB).
+with the fingerprint that the Hub lists, and goes on after a cut; of the file in which the cap falls, only the row
+groups up to the cap are read. No Arrow copy of the corpus is made on disk, and memory is a row group (about 100 MB).
 """
 
 import shutil
@@ -24,7 +24,7 @@ from huggingface_hub import constants
 from lookback.config import HubCorpus
 from lookback.console import amount, bar, duration
 from lookback.corpus.hub.listing import list_files
-from lookback.corpus.hub.transfer import RemoteFile, arrow_input, download
+from lookback.corpus.hub.transfer import RangeReader, RemoteFile, download
 from lookback.corpus.lines import SIDES, SPLITS, write_lines, writing
 from lookback.errors import LookbackError
 
@@ -33,6 +33,8 @@ _SPAN_BYTES = 16_000_000
 """Row groups read over the network in one go."""
 _BREAKS = r"[\n\r\x00]+"
 _ASSUMED_BYTES_A_SECOND = 10e6
+_UNREADABLE = (pa.ArrowException, OSError)
+"""What pyarrow raises for damaged parquet, OSError for a page or an index that it cannot decode."""
 
 
 def fetch(settings: HubCorpus, source_language: str, target_language: str, folder: Path) -> dict:
@@ -71,7 +73,9 @@ def fetch(settings: HubCorpus, source_language: str, target_language: str, folde
                     writer.write(batch)
                     if writer.rows == part.rows:
                         break
-            except pa.ArrowException as error:
+            except _UNREADABLE as error:
+                if getattr(error, "errno", None):  # the disk; Arrow's own errors have no number
+                    raise
                 raise _damaged(part.file, error) from None
             pairs[part.split] += writer.rows
             for side, number in zip(SIDES, writer.replaced, strict=True):
@@ -119,7 +123,7 @@ class _Part:
             return
         with (
             bar(f"download: {self.file.path}", sum(self.row_groups)) as progress,
-            pq.ParquetFile(arrow_input(self.file), metadata=self.index, pre_buffer=True) as parquet,
+            pq.ParquetFile(RangeReader(self.file), metadata=self.index, pre_buffer=True) as parquet,
         ):
             for span in _spans(self.row_groups):
                 yield from parquet.read_row_groups(span, columns).to_batches(_BATCH_ROWS)
@@ -163,12 +167,12 @@ def _plan(
 
 def _read_index(file: RemoteFile) -> pq.FileMetaData:
     try:
-        if file.cached():
-            with suppress(pa.ArrowException):
-                return pq.read_metadata(arrow_input(file))
-            download(file)  # sees that the copy in the cache is damaged, and replaces it
-        return pq.read_metadata(arrow_input(file))
-    except pa.ArrowException as error:
+        if path := file.cached():
+            with suppress(*_UNREADABLE):
+                return pq.read_metadata(path)
+            path = download(file)  # sees that the copy in the cache is damaged, and replaces it
+        return pq.read_metadata(path or RangeReader(file))
+    except _UNREADABLE as error:
         raise _damaged(file, error) from None
 
 

@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.hf_api import RepoFile, RepoFolder
+from huggingface_hub.hf_api import RepoFile
 
 from lookback.config import HubCorpus
 from lookback.corpus.hub.transfer import RemoteFile, with_retries
@@ -34,16 +33,15 @@ def list_files(settings: HubCorpus) -> Listing:
     Raises:
         LookbackError: no such repository, revision, configuration or split, or the Hub cannot be reached.
     """
-    api = huggingface_hub.HfApi()
     repository = settings.repository
     info = with_retries(
         f"asking for dataset {repository}",
-        lambda: api.dataset_info(
+        lambda: huggingface_hub.dataset_info(
             repository, revision=settings.revision or "main", timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         ),
     )
     revision = _enforced(settings, info.sha)
-    tree = with_retries(f"listing the files of {repository}", lambda: _tree(api, repository, revision))
+    tree = with_retries(f"listing the files of {repository}", lambda: _tree(repository, revision))
     files = _by_card(settings, revision, tree) or _by_layout(settings, tree)
     for split, found in files.items():
         if not found:
@@ -70,21 +68,16 @@ def _enforced(settings: HubCorpus, resolved: str | None) -> str:
     return resolved
 
 
-def _tree(api: huggingface_hub.HfApi, repository: str, revision: str) -> dict[str, RemoteFile]:
+def _tree(repository: str, revision: str) -> dict[str, RemoteFile]:
     """Every file of the repository by its path."""
-    files: dict[str, RemoteFile] = {}
-    folders: list[str | None] = [None]
-    while folders:
-        # One request lists a whole tree; mirrors that list one folder at a time are asked for each.
-        folder = folders.pop()
-        entries = list(api.list_repo_tree(repository, folder, recursive=True, revision=revision, repo_type="dataset"))
-        for entry in entries:
-            if isinstance(entry, RepoFile):
-                sha256 = entry.lfs.sha256 if entry.lfs else None
-                files[entry.path] = RemoteFile(repository, revision, entry.path, entry.size, sha256)
-        listed = {str(parent) for path in files for parent in PurePosixPath(path).parents}
-        folders += [e.path for e in entries if isinstance(e, RepoFolder) and e.path != folder and e.path not in listed]
-    return files
+    entries = huggingface_hub.list_repo_tree(repository, recursive=True, revision=revision, repo_type="dataset")
+    return {
+        entry.path: RemoteFile(
+            repository, revision, entry.path, entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None
+        )
+        for entry in entries
+        if isinstance(entry, RepoFile)
+    }
 
 
 def _split_names(settings: HubCorpus) -> dict[str, str]:
@@ -97,9 +90,11 @@ def _by_card(settings: HubCorpus, revision: str, tree: dict[str, RemoteFile]) ->
     script = f"{repository.split('/')[-1]}.py"
     if "README.md" not in tree or script in tree:
         return None
-    import datasets  # here: it takes seconds, which a corpus from elsewhere should not wait for
+    import datasets.config  # here: it takes seconds, which a corpus from elsewhere should not wait for
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
+
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # telemetry
 
     def ask() -> datasets.DatasetBuilder:
         # First the card itself: `datasets` takes an unreachable card for an absent one, and goes on without it.

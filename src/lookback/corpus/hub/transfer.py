@@ -1,12 +1,12 @@
-"""Bytes from the Hub: every request is retried with growing pauses, and a bounded number of times.
+"""Files from the Hub by its own client, `huggingface_hub`; what is ours is more patience, and checks of the content.
 
-The Hub is where `HF_ENDPOINT` says. `LOOKBACK_HUB_TRIES` (5) bounds the tries of each step; `HF_HUB_DOWNLOAD_TIMEOUT`
-(10 seconds) is how long a silent server is waited for.
+The Hub is where `HF_ENDPOINT` says. `LOOKBACK_HUB_TRIES` (5) bounds the tries of each step: the client repeats some
+requests, but no other than once after 5xx answers or a damaged file. `HF_HUB_DOWNLOAD_TIMEOUT` (10 seconds) is how long
+a silent server is waited for.
 """
 
 import errno
 import hashlib
-import io
 import json
 import os
 import sys
@@ -17,25 +17,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import huggingface_hub
-import pyarrow as pa
+from fsspec.spec import AbstractBufferedFile
 from huggingface_hub import constants, errors
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, httpx
+from huggingface_hub.utils.sha import git_hash
 
 from lookback.errors import LookbackError
 
 T = TypeVar("T")
 
 _LONGEST_PAUSE_SECONDS = 30
-_HOPELESS = (
-    errors.RepositoryNotFoundError,
-    errors.RevisionNotFoundError,
-    errors.RemoteEntryNotFoundError,
-    errors.OfflineModeIsEnabled,
-    errors.HFValidationError,
-)
+
+constants.HF_HUB_DISABLE_TELEMETRY = True
+constants.HF_HUB_DISABLE_XET = True  # it fetches from other servers than HF_ENDPOINT, with retries of its own
 
 
-class DamagedFileError(Exception):
+class DamagedFileError(OSError):
     """A file came whole by its length or by its transfer, and is not what the Hub's listing says."""
 
 
@@ -48,8 +45,10 @@ class RemoteFile:
     path: str
     size: int
     """Bytes."""
+    blob_id: str
+    """Git's fingerprint of the file, or of the pointer to it where it is in LFS."""
     sha256: str | None
-    """As the Hub lists it; small files have none."""
+    """None for a file that is not in LFS."""
 
     def cached(self) -> Path | None:
         """Where the file lies in the local cache of the Hub, if it does in its full length."""
@@ -70,14 +69,12 @@ def with_retries(what: str, action: Callable[[], T]) -> T:
     for attempt in range(1, tries + 1):
         try:
             return action()
-        except _HOPELESS as error:
-            raise LookbackError(f"{what} at {constants.ENDPOINT}: {_reason(error)}{_advice(error)}") from None
-        except Exception as error:
+        except (OSError, httpx.RequestError, json.JSONDecodeError, errors.HFValidationError) as error:
+            if isinstance(error, errors.LocalEntryNotFoundError):  # what the client makes of a failed HEAD request
+                error = error.__cause__ or error
             reason = _reason(error)
             if not _is_transient(error):
-                if isinstance(error, OSError):  # a full disk, a refused log-in
-                    raise LookbackError(f"{what} at {constants.ENDPOINT}: {reason}") from None
-                raise
+                raise LookbackError(f"{what} at {constants.ENDPOINT}: {reason}{_advice(error)}") from None
         if attempt < tries:
             pause = min(_LONGEST_PAUSE_SECONDS, 2 ** (attempt - 1))
             print(f"{what}: {reason}; try {attempt + 1} of {tries} in {pause} s", file=sys.stderr, flush=True)
@@ -96,26 +93,13 @@ def _tries() -> int:
 
 
 def _is_transient(error: BaseException) -> bool:
-    from huggingface_hub.utils import httpx
-
     if isinstance(error, errors.HfHubHTTPError):
         return error.response.status_code in (408, 429) or error.response.status_code >= 500
-    if isinstance(error, errors.LocalEntryNotFoundError):  # what the Hub's client makes of a failed HEAD request
-        return (
-            error.__cause__ is None
-            or isinstance(error.__cause__, errors.FileMetadataError)
-            or _is_transient(error.__cause__)
-        )
-    if isinstance(error, PermissionError | FileNotFoundError) or getattr(error, "errno", None) == errno.ENOSPC:
-        return False
-    # RuntimeError is what the Hub's own transfer protocol raises, a JSON error what a captive portal's page causes.
-    return isinstance(error, httpx.RequestError | DamagedFileError | OSError | RuntimeError | json.JSONDecodeError)
+    lasting = (errors.HFValidationError, errors.OfflineModeIsEnabled, PermissionError, FileNotFoundError)
+    return not isinstance(error, lasting) and getattr(error, "errno", None) != errno.ENOSPC
 
 
 def _reason(error: BaseException) -> str:
-    """The root of a chain of errors, in one short line."""
-    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        return _reason(error.__cause__)
     if isinstance(error, errors.HfHubHTTPError):
         return f"HTTP status {error.response.status_code}"
     text = " ".join(str(error).split())
@@ -132,9 +116,6 @@ def _advice(error: BaseException) -> str:
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "; unset HF_HUB_OFFLINE"
     return ""
-
-
-# --- whole files ------------------------------------------------------------------------------------------------------
 
 
 def download(file: RemoteFile) -> Path:
@@ -160,68 +141,41 @@ def download(file: RemoteFile) -> Path:
 
 
 def _verify(path: Path, file: RemoteFile) -> None:
+    """The client compares the length alone; its `verify_repo_checksums` lists the repository anew at each call."""
     size = path.stat().st_size
     if size != file.size:
         raise DamagedFileError(f"{size:,} bytes came of the {file.size:,} that the Hub lists")
-    if file.sha256:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                raise DamagedFileError("its SHA-256 is not the one that the Hub lists")
+    with path.open("rb") as stream:
+        if file.sha256 is None:
+            if git_hash(stream.read()) != file.blob_id:
+                raise DamagedFileError("its git blob id is not the one that the Hub lists")
+        elif hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+            raise DamagedFileError("its SHA-256 is not the one that the Hub lists")
 
 
-# --- parts of files ---------------------------------------------------------------------------------------------------
+class RangeReader(AbstractBufferedFile):
+    """A remote file that can be sought and read like a local one; each read is one request for that range of bytes.
 
-
-class RangeReader(io.RawIOBase):
-    """A remote file that can be sought and read like a local one; each read is one request for that range of bytes."""
+    `huggingface_hub.HfFileSystem` opens such files too, but neither lets the tries be bounded (six, of half a minute)
+    nor sees that a server sent something else than the range.
+    """
 
     def __init__(self, file: RemoteFile) -> None:
         self._file = file
-        self._position = 0
         self._url = huggingface_hub.hf_hub_url(file.repository, file.path, repo_type="dataset", revision=file.revision)
+        super().__init__(None, file.path, cache_type="none", size=file.size)
 
-    def readable(self) -> bool:
-        return True
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        end = min(end, self._file.size)
 
-    def seekable(self) -> bool:
-        return True
+        def fetch() -> bytes:
+            headers = {**build_hf_headers(), "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+            response = get_session().get(self._url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
+            hf_raise_for_status(response)
+            # A server without ranges sends the whole, with status 200.
+            data = response.content[start:end] if response.status_code == 200 else response.content
+            if len(data) != end - start:
+                raise DamagedFileError(f"{len(data):,} bytes came of {end - start:,}")
+            return data
 
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
-        self._position = start + offset
-        return self._position
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self._file.size if size is None or size < 0 else min(self._file.size, self._position + size)
-        if end <= self._position:
-            return b""
-        data = with_retries(
-            f"reading {self._file.path} of {self._file.repository}", lambda: self._range(self._position, end)
-        )
-        self._position = end
-        return data
-
-    def readinto(self, buffer) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _range(self, start: int, end: int) -> bytes:
-        headers = {**build_hf_headers(), "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
-        response = get_session().get(self._url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
-        hf_raise_for_status(response)
-        data = response.content
-        if response.status_code == 200:  # a server without ranges sends the whole
-            data = data[start:end]
-        if len(data) != end - start:
-            raise DamagedFileError(f"{len(data):,} bytes came of {end - start:,}")
-        return data
-
-
-def arrow_input(file: RemoteFile) -> pa.NativeFile:
-    """The file for pyarrow: from the local cache where it is there in full, else over the network, range by range."""
-    local = file.cached()
-    return pa.OSFile(str(local)) if local else pa.PythonFile(RangeReader(file), mode="r")
+        return with_retries(f"reading {self._file.path} of {self._file.repository}", fetch)
