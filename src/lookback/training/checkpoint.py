@@ -52,10 +52,12 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
 
 def fingerprint_code() -> str:
     """SHA-256 over the code that decides which weights a training run ends with."""
-    folder = Path(__file__).parent
+    library = Path(__file__).parents[1]
+    training = ("averaging", "datamodule", "loss", "module", "optimiser", "run")
     paths = [
-        *sorted((folder / "models").glob("*.py")),
-        *(folder / f"{name}.py" for name in ("averaging", "batching", "task", "training")),
+        *sorted((library / "models").glob("*.py")),
+        *(library / "data" / f"{name}.py" for name in ("batches", "encoded")),
+        *(library / "training" / f"{name}.py" for name in training),
     ]
     return fingerprint_files(paths)
 
