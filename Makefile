@@ -27,7 +27,7 @@ repro: $(VENV)/installed
 ## make report   rewrite every report and figure from the result files in git; trains nothing
 report: $(VENV)/installed
 	python -m pipeline.mechanisms
-	python -m pipeline.report --all
+	python -m pipeline.reports
 
 ## make test     lint, types and tests
 test: $(VENV)/installed
