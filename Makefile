@@ -29,10 +29,11 @@ report: $(VENV)/installed
 	python -m pipeline.mechanisms
 	python -m pipeline.reports
 
-## make test     lint, types and tests
+## make test     lint, layers, types and tests
 test: $(VENV)/installed
 	ruff check .
 	ruff format --check .
+	lint-imports
 	pyright
 	python -m pytest
 
