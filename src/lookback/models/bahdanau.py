@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lookback.models.attention import AdditiveScore, ScoreName, choose, make_score, reinforce
 from lookback.models.base import PAD, Step, TranslationModel
 from lookback.models.cells import CELLS, CellState, recurrence
+from lookback.models.products import Linear
 from lookback.models.rnn import (
     Initialisation,
     MaxoutReadout,
@@ -115,10 +116,10 @@ class Bahdanau(TranslationModel[Memory, State]):
         self.forward_encoder = recurrence(cell, embedding, hidden)
         self.backward_encoder = recurrence(cell, embedding, hidden)
         self.decoder = CELLS[cell](hidden)
-        self.initial = nn.Linear(hidden, self.decoder.states * hidden)
+        self.initial = Linear(hidden, self.decoder.states * hidden)
         self.score = make_score(score, hidden, 2 * hidden, attention)
-        self.gates_from_embedding = nn.Linear(embedding, self.decoder.gates * hidden)
-        self.gates_from_context = nn.Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
+        self.gates_from_embedding = Linear(embedding, self.decoder.gates * hidden)
+        self.gates_from_context = Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
         self.readout = MaxoutReadout(3 * hidden + embedding, readout, embedding, target_vocabulary, output, dropout)
         self.dropout = nn.Dropout(dropout)
 

@@ -13,6 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lookback.models.products import Linear, linear
+
 CellState = tuple[Tensor, ...]
 
 
@@ -27,7 +29,7 @@ class Cell(nn.Module, ABC):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.recurrent = nn.Linear(hidden, self.gates * hidden, bias=False)
+        self.recurrent = Linear(hidden, self.gates * hidden, bias=False)
 
     @abstractmethod
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
@@ -53,9 +55,9 @@ class GRU(Cell):
         (h,) = state
         width = self.hidden
         u_gates, u_candidate = self.recurrent.weight.split([2 * width, width])
-        from_state = nn.functional.linear(h, u_gates)
+        from_state = linear(h, u_gates)
         reset, update = torch.sigmoid(inputs[:, : 2 * width] + from_state).chunk(2, 1)
-        candidate = torch.tanh(inputs[:, 2 * width :] + nn.functional.linear(reset * h, u_candidate))
+        candidate = torch.tanh(inputs[:, 2 * width :] + linear(reset * h, u_candidate))
         return (torch.lerp(candidate.to(h.dtype), h, update.to(h.dtype)),)
 
 
@@ -69,7 +71,7 @@ class GRUResetAfter(Cell):
 
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden)
-        self.recurrent = nn.Linear(hidden, 3 * hidden)  # the bias b is within the reset gate's reach
+        self.recurrent = Linear(hidden, 3 * hidden)  # the bias b is within the reset gate's reach
 
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
         (h,) = state
@@ -163,8 +165,8 @@ class SteppedRecurrence(Recurrence):
     def __init__(self, cell: Cell, inputs: int, context: int) -> None:
         super().__init__(cell.hidden, cell.states)
         self.cell = cell
-        self.input = nn.Linear(inputs, cell.gates * cell.hidden)
-        self.context = nn.Linear(context, cell.gates * cell.hidden, bias=False) if context else None
+        self.input = Linear(inputs, cell.gates * cell.hidden)
+        self.context = Linear(context, cell.gates * cell.hidden, bias=False) if context else None
 
     def forward(self, sequence: Tensor, state: CellState, context: Tensor | None = None) -> tuple[Tensor, CellState]:
         inputs = self.input(sequence)

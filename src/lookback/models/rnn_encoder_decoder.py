@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lookback.models.base import PAD, Step, TranslationModel
 from lookback.models.cells import CellState, recurrence
+from lookback.models.products import Linear
 from lookback.models.rnn import Initialisation, MaxoutReadout, Output, initialise, last_real, reverse_within
 
 
@@ -80,9 +81,9 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
         self.target_embedding = nn.Embedding(target_vocabulary, embedding)
         self.encoder = recurrence(cell, embedding, hidden)
         self.backward_encoder = recurrence(cell, embedding, hidden) if both else None
-        self.summary = nn.Linear(read, hidden) if summary_projection else None
+        self.summary = Linear(read, hidden) if summary_projection else None
         self.decoder = recurrence(cell, embedding, hidden, context)
-        self.initial = nn.Linear(summary, self.decoder.states * hidden)
+        self.initial = Linear(summary, self.decoder.states * hidden)
         self.readout = MaxoutReadout(
             hidden + embedding + context, readout, embedding, target_vocabulary, output, dropout
         )

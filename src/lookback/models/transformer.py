@@ -11,6 +11,7 @@ from lookback.errors import LookbackError
 from lookback.models.attention import KeysValues, MultiHeadAttention, attend, causal_mask
 from lookback.models.base import PAD, Step, TranslationModel
 from lookback.models.positions import Positions, RelativePositions, alibi, rotate, sinusoids
+from lookback.models.products import Linear, linear
 
 Norm = Literal["post", "pre"]
 
@@ -89,8 +90,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         super().__init__()
-        self.inner = nn.Linear(d_model, d_ff)
-        self.output = nn.Linear(d_ff, d_model)
+        self.inner = Linear(d_model, d_ff)
+        self.output = Linear(d_ff, d_model)
 
     def forward(self, states: Tensor) -> Tensor:
         return self.output(F.relu(self.inner(states)))
@@ -303,7 +304,7 @@ class Transformer(TranslationModel[Memory, State]):
                 states, past[index], memory.layers[index], memory.mask, align and last
             )
             seen.append(layer_seen)
-        return F.linear(self.decoder_norm(states), self.embedding.weight), tuple(seen), alignment
+        return linear(self.decoder_norm(states), self.embedding.weight), tuple(seen), alignment
 
     def _embed(self, pieces: Tensor, first: int) -> Tensor:
         """Of [B, T] pieces, the first of which stands at position `first`: [B, T, D]."""
