@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lookback.models.attention import AdditiveScore, ScoreName, choose, make_score, reinforce
 from lookback.models.base import PAD, Step, TranslationModel
-from lookback.models.cells import CELLS, CellState, recurrence
+from lookback.models.cells import CELLS, CellState, GatedUnit, recurrence
 from lookback.models.products import Linear
 from lookback.models.rnn import (
     Initialisation,
@@ -17,6 +17,7 @@ from lookback.models.rnn import (
     initialise_gates,
     reverse_within,
 )
+from lookback.models.scan import Attention
 
 Order = Literal["paper", "equation-4", "code"]
 Weighting = Literal["soft", "hard"]
@@ -156,6 +157,8 @@ class Bahdanau(TranslationModel[Memory, State]):
         return State(memory, initial.split(hidden, -1), None)
 
     def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self.decoder, GatedUnit) and isinstance(self.score, AdditiveScore) and not self.hard:
+            return self._scan(self.decoder, self.score, self.start(memory), target_in)
         decoded = self._advance(self.start(memory), target_in)
         return decoded.logits, decoded.alignment
 
@@ -188,6 +191,22 @@ class Bahdanau(TranslationModel[Memory, State]):
         logits = self.readout(torch.cat([torch.stack(shown, 1), embedded, contexts], -1))
         state = State(memory, hidden, context if self.order == "code" else None)
         return Decoded(logits, state, alignment, weights, soft)
+
+    def _scan(self, cell: GatedUnit, score: AdditiveScore, start: State, target_in: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_advance` from the start, in one operation."""
+        memory = start.memory
+        embedded = self.dropout(self.target_embedding(target_in))
+        inputs = self.gates_from_embedding(embedded)
+        if self.order == "code":  # the same, one piece ahead; nobody sees the state that reads the last input
+            inputs = inputs.roll(-1, 1)
+        attention = Attention(
+            memory.keys, memory.values, memory.mask, score.query.weight, score.query.bias, score.energy
+        )
+        states, alignment = cell.scan(inputs, start.hidden, attention)
+        assert alignment is not None
+        shown = states[:, 1:] if self.order == "equation-4" else states[:, :-1]
+        contexts = torch.bmm(alignment.to(memory.annotations.dtype), memory.annotations)
+        return self.readout(torch.cat([shown, embedded, contexts], -1)), alignment
 
     def _choose(self, weights: Tensor, soft: Tensor | None) -> Tensor:
         """From the weights [B, S] the alignment of hard attention; `soft` [B, 1] rows keep theirs."""

@@ -47,6 +47,8 @@ def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """As `linear`, of a matrix [M, K], without gradient and without any making up of rows."""
     if rows.device.type != "cpu" or not _onednn(rows.dtype):
         return F.linear(rows, weight, bias)
+    if not (weight.is_contiguous() or weight.t().is_contiguous()):
+        weight = weight.contiguous()  # of part of a matrix, oneDNN's product is a slow one
     return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
 
 
