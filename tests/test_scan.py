@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from lookback.models import scan as scans
 from lookback.models.attention import AdditiveScore
 from lookback.models.bahdanau import Bahdanau
 from lookback.models.cells import CELLS, GatedUnit
@@ -97,23 +96,16 @@ def test_gradients_by_gradcheck(name: str, looks: bool) -> None:
 
 @pytest.mark.parametrize("name", SCANNED)
 def test_bahdanaus_decoder_in_one_operation_has_values_and_gradients_of_its_steps(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str,
 ) -> None:
     model, source, target_in = build(name), sources(5, 3, 4), targets(3, 6)
     assert isinstance(model, Bahdanau)
     assert isinstance(model.decoder, GatedUnit)
     assert isinstance(model.score, AdditiveScore)
     weights = random(3, 7, VOCABULARY), random(3, 7, 6, seed=2)
-    results = []
-    for plainly in (False, True):
-        if plainly:
-            monkeypatch.setattr(scans._Scan, "apply", None)
-        memory = model.encode(source) if not plainly else memory
-        if plainly:
-            decoded = model._advance(model.start(memory), target_in)
-            logits, alignment = decoded.logits, decoded.alignment
-        else:
-            logits, alignment = model.decode_with_alignment(memory, target_in)
+    memory, results = model.encode(source), []
+    decoded = model._advance(model.start(memory), target_in)
+    for logits, alignment in (model.decode_with_alignment(memory, target_in), (decoded.logits, decoded.alignment)):
         loss = (logits * weights[0]).sum() + (alignment * weights[1]).sum()
         learned = [value for key, value in model.named_parameters() if "encoder" not in key and "source" not in key]
         results.append((logits, alignment, torch.autograd.grad(loss, learned, retain_graph=True)))

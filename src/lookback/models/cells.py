@@ -197,7 +197,7 @@ class SteppedRecurrence(Recurrence):
 
 
 class FusedRecurrence(Recurrence):
-    """Through torch's kernel for the whole sequence, which is several times faster on a GPU; a GRU on a CPU, by `scan`."""
+    """Through torch's kernel for the whole sequence, several times faster on a GPU; a GRU on a CPU, by `scan`."""
 
     def __init__(self, kernel: nn.GRU | nn.LSTM | nn.RNN) -> None:
         super().__init__(kernel.hidden_size, states=2 if isinstance(kernel, nn.LSTM) else 1)

@@ -25,9 +25,9 @@ class Linear(nn.Linear):
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """inputs [..., K] times weight [N, K] transposed, plus bias [N]: [..., N], in the precision of autocast if it is on.
+    """inputs [..., K] times weight [N, K] transposed, plus bias [N]: [..., N].
 
-    As `torch.nn.functional.linear`, which does it wherever oneDNN is no gain.
+    As `torch.nn.functional.linear`, autocast included; that does it wherever oneDNN is no gain.
     """
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
     if inputs.device.type != "cpu" or not _onednn(dtype):
@@ -53,7 +53,7 @@ def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def multiply_columns(left: Tensor, right: Tensor) -> Tensor:
-    """left [M, N] transposed times right [M, K]: [N, K], without gradient; the gradient of a weight is such a product."""
+    """left [M, N] transposed times right [M, K]: [N, K], without gradient; that of a weight is such a product."""
     if left.shape[1] > right.shape[1]:  # the narrower one is copied
         return multiply(right.t(), left.t()).t().contiguous()
     return multiply(left.t(), right.t())

@@ -105,7 +105,9 @@ class _Scan(torch.autograd.Function):
         candidates, within_reach = inputs.new_empty(2, steps, batch, width)  # the second: what the reset gate scales
         queries = alignment = hidden = None
         if keys is not None:
-            assert values is not None and mask is not None and energy is not None
+            assert values is not None
+            assert mask is not None
+            assert energy is not None
             queries = inputs.new_empty(steps, batch, len(energy))
             alignment = inputs.new_empty(steps, *mask.shape)
             keys, hidden = 2 * keys, torch.empty_like(keys)
