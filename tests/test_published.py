@@ -10,9 +10,10 @@ from sacrebleu import corpus_bleu
 
 from lookback import config, models
 from lookback.config import load_experiment
+from lookback.models.loss import token_losses
 from lookback.published import LARGER_VOCABULARY, PUBLISHED, REASONS, count, settings, table
 from lookback.search import beam_search
-from lookback.task import learning_rate, make_optimiser, token_losses
+from lookback.task import learning_rate, make_optimiser
 from lookback.tokenizer import BOS, EOS, PAD
 from tests.reference_rnn import count_rnn_encoder_decoder, count_rnnsearch
 from tests.reference_transformer import count_transformer

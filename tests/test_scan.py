@@ -105,7 +105,10 @@ def test_bahdanaus_decoder_in_one_operation_has_values_and_gradients_of_its_step
     weights = random(3, 7, VOCABULARY), random(3, 7, 6, seed=2)
     memory, results = model.encode(source), []
     decoded = model._advance(model.start(memory), target_in)
-    for logits, alignment in (model.decode_with_alignment(memory, target_in), (decoded.logits, decoded.alignment)):
+    for logits, alignment in (
+        model.decode_with_alignment(memory, target_in),
+        (decoded.logits.product(), decoded.alignment),
+    ):
         loss = (logits * weights[0]).sum() + (alignment * weights[1]).sum()
         learned = [value for key, value in model.named_parameters() if "encoder" not in key and "source" not in key]
         results.append((logits, alignment, torch.autograd.grad(loss, learned, retain_graph=True)))

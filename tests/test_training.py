@@ -23,7 +23,8 @@ from torch.nn import functional
 from lookback import checkpoint, config, models, progress
 from lookback.batching import EncodedSplit
 from lookback.errors import LookbackError
-from lookback.task import CurvePoint, learning_rate, token_losses
+from lookback.models.loss import token_losses
+from lookback.task import CurvePoint, learning_rate
 from lookback.tokenizer import BOS, EOS, PAD, Side, tokenize
 from lookback.training import TrainingResult, load_model, train, trend
 from lookback.weights import save_model

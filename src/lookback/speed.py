@@ -17,9 +17,9 @@ import torch
 
 from lookback import config, models
 from lookback.models import TranslationModel
+from lookback.models.loss import token_losses
 from lookback.probes import Point
 from lookback.statistics import percentile_interval
-from lookback.task import token_losses
 from lookback.tokenizer import BOS, EOS
 from lookback.weights import place
 

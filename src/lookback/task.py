@@ -9,13 +9,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lookback import config, models
 from lookback.batching import Batch
 from lookback.checkpoint import KEY
 from lookback.errors import LookbackError
-from lookback.tokenizer import PAD
+from lookback.models.loss import token_losses
 
 LOG_STEPS = 25
 """The loss is fetched from the device, checked and logged every so many steps, and at the end of each interval."""
@@ -30,21 +29,6 @@ class CurvePoint(TypedDict):
     """Over the interval that ends here, with dropout."""
     valid_loss: float
     learning_rate: float
-
-
-def token_losses(logits: Tensor, target: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """Sums over the real tokens of `target` [B, T]: the smoothed loss to train on, and the negative log-likelihood.
-
-    The smoothed target puts 1 - e on the right piece and spreads e evenly over all V (Szegedy et al. 2016, section 7;
-    Vaswani et al. 2017, section 5.4).
-    """
-    log_probs = functional.log_softmax(logits.flatten(0, 1), dim=-1, dtype=torch.float32)
-    flat = target.flatten()
-    nll = functional.nll_loss(log_probs, flat, ignore_index=PAD, reduction="sum")
-    if label_smoothing == 0:
-        return nll, nll.detach()
-    uniform = -(log_probs.mean(-1) * (flat != PAD)).sum()
-    return (1 - label_smoothing) * nll + label_smoothing * uniform, nll.detach()
 
 
 def make_optimiser(settings: config.Adam | config.Adadelta, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -231,7 +215,7 @@ class TranslationTask(pl.LightningModule):
         mixed = self.settings.precision == "bf16-mixed"
         with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=mixed):
             logits, surrogate = model.logits_and_surrogate(batch.source, batch.target_in, batch.target_out)
-        loss, nll = token_losses(logits, batch.target_out, label_smoothing)
+            loss, nll = token_losses(logits, batch.target_out, label_smoothing)
         return loss if surrogate is None else loss + surrogate, nll
 
     def _fetch(self, losses: list[Tensor]) -> np.ndarray:
