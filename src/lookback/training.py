@@ -45,6 +45,7 @@ from lookback.errors import LookbackError
 from lookback.progress import TrainingProgress, needs
 from lookback.task import CurvePoint, TranslationTask
 from lookback.tokenizer import load_tokenizer, tokenizer_file
+from lookback.tuning import tune
 from lookback.weights import accelerator, load_model, place, save_model
 
 __all__ = ["CurvePoint", "TrainingResult", "TranslationData", "load_model", "place", "train", "trend"]
@@ -209,6 +210,7 @@ def train(
         LookbackError: data is missing, there is no such device, its memory is too small, the disk is full, or the loss
             is no longer finite.
     """
+    tune()
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     pairs = len(EncodedSplit.open(encoded, "train"))

@@ -101,6 +101,7 @@ class _Scan(torch.autograd.Function):
         """`inputs` [T, B, 3H]; `matrix` [P, H] makes all of a step's P sums but those of `candidate` [H, H]."""
         steps, batch, width = len(inputs), *state.shape
         product = _products(half, matrix, bias)
+        product_within = None if candidate is None else _products(half, candidate)
         states, gates = inputs.new_empty(steps + 1, batch, width), inputs.new_empty(steps, batch, 2 * width)
         candidates, within_reach = inputs.new_empty(2, steps, batch, width)  # the second: what the reset gate scales
         queries = alignment = hidden = None
@@ -113,23 +114,24 @@ class _Scan(torch.autograd.Function):
             keys, hidden = 2 * keys, torch.empty_like(keys)
             doubled = 2 * energy
         states[0] = state
-        for i in range(steps):
-            from_inputs, from_state, h = inputs[i], product(states[i]), states[i]
+        parts = (inputs, states[:-1], states[1:], gates, candidates, within_reach)
+        each = zip(*(part.unbind(0) for part in parts), strict=True)
+        for i, (from_inputs, h, h_after, gate, n, within) in enumerate(each):
+            from_state = product(h)
             if queries is not None:
                 queries[i] = from_state[:, -queries.shape[2] :]
                 _hidden(keys, queries[i], hidden)
                 torch.softmax((hidden @ doubled).add_(mask), 1, out=alignment[i])
                 from_inputs = torch.bmm(alignment[i][:, None], values)[:, 0].add_(from_inputs)
-            torch.add(from_inputs[:, : 2 * width], from_state[:, : 2 * width], out=gates[i]).sigmoid_()
-            reset, update = gates[i].split(width, 1)
-            if candidate is None:
-                within_reach[i] = from_state[:, 2 * width : 3 * width]
-                torch.addcmul(from_inputs[:, 2 * width :], reset, within_reach[i], out=candidates[i]).tanh_()
+            torch.add(from_inputs[:, : 2 * width], from_state[:, : 2 * width], out=gate).sigmoid_()
+            reset, update = gate.split(width, 1)
+            if product_within is None:
+                within.copy_(from_state[:, 2 * width : 3 * width])
+                torch.addcmul(from_inputs[:, 2 * width :], reset, within, out=n).tanh_()
             else:
-                torch.mul(reset, h, out=within_reach[i])
-                recurred = _products(half, candidate)(within_reach[i])
-                torch.add(from_inputs[:, 2 * width :], recurred, out=candidates[i]).tanh_()
-            torch.lerp(candidates[i], h, update, out=states[i + 1])
+                torch.mul(reset, h, out=within)
+                torch.add(from_inputs[:, 2 * width :], product_within(within), out=n).tanh_()
+            torch.lerp(n, h, update, out=h_after)
         ctx.half = half
         ctx.save_for_backward(
             matrix, bias, candidate, keys, values, energy, states, gates, candidates, within_reach, queries, alignment
@@ -144,6 +146,7 @@ class _Scan(torch.autograd.Function):
         states, gates, candidates, within_reach = kept
         steps, batch, width = candidates.shape
         back = _products(ctx.half, matrix.t())
+        back_within = None if candidate is None else _products(ctx.half, candidate.t())
         d_inputs = states.new_empty(steps, batch, 3 * width)
         d_sums = states.new_empty(steps, batch, len(matrix))
         d_keys = d_values = d_energy = None
@@ -151,32 +154,34 @@ class _Scan(torch.autograd.Function):
             d_keys, d_energy = torch.zeros_like(keys), torch.zeros_like(energy)
             hidden, slope, scale = torch.empty_like(keys), torch.empty_like(keys), 4 * energy
         d_h = d_states[-1].clone()
-        for i in reversed(range(steps)):
-            h, (reset, update) = states[i], gates[i].split(width, 1)
+        kept = (states[:-1], d_states[:-1], gates, candidates, within_reach, d_inputs, d_sums)
+        each = zip(*(part.unbind(0) for part in kept), strict=True)
+        for i, (h, d_seen, gate, n, within, d_input, d_sum) in reversed(list(enumerate(each))):
+            reset, update = gate.split(width, 1)
             d_candidate = torch.addcmul(d_h, d_h, update, value=-1)
-            d_candidate = tanh_backward(d_candidate, candidates[i])
-            d_update = (h - candidates[i]).mul_(d_h)
+            d_candidate = tanh_backward(d_candidate, n)
+            d_update = (h - n).mul_(d_h)
             d_h.mul_(update)
-            if candidate is None:
-                d_reset = d_candidate * within_reach[i]
-                torch.mul(d_candidate, reset, out=d_sums[i, :, 2 * width : 3 * width])
+            if back_within is None:
+                d_reset = d_candidate * within
+                torch.mul(d_candidate, reset, out=d_sum[:, 2 * width : 3 * width])
             else:
-                d_within = _products(ctx.half, candidate.t())(d_candidate)
+                d_within = back_within(d_candidate)
                 d_reset = d_within * h
                 d_h.addcmul_(d_within, reset)
-            d_gates = sigmoid_backward(torch.cat([d_reset, d_update], 1), gates[i])
-            d_sums[i, :, : 2 * width] = d_gates
-            torch.cat([d_gates, d_candidate], 1, out=d_inputs[i])
+            d_gates = sigmoid_backward(torch.cat([d_reset, d_update], 1), gate)
+            d_sum[:, : 2 * width] = d_gates
+            torch.cat([d_gates, d_candidate], 1, out=d_input)
             if keys is not None:
-                d_weights = torch.bmm(d_inputs[i][:, None], values.transpose(1, 2))[:, 0].add_(d_alignment[i])
+                d_weights = torch.bmm(d_input[:, None], values.transpose(1, 2))[:, 0].add_(d_alignment[i])
                 d_scores = softmax_backward(d_weights, alignment[i], 1, alignment.dtype)
                 _hidden(keys, queries[i], hidden)
                 d_energy.addmv_(hidden.flatten(0, 1).t(), d_scores.flatten(), alpha=2)
                 torch.addcmul(hidden, hidden, hidden, value=-1, out=slope)
                 d_query = torch.bmm(d_scores[:, None], slope)[:, 0]
-                torch.mul(d_query, scale, out=d_sums[i, :, -len(scale) :])
+                torch.mul(d_query, scale, out=d_sum[:, -len(scale) :])
                 d_keys.addcmul_(d_scores[..., None], slope)
-            d_h.add_(back(d_sums[i])).add_(d_states[i])
+            d_h.add_(back(d_sum)).add_(d_seen)
         if keys is not None:
             d_keys *= scale
             d_values = torch.bmm(alignment.permute(1, 2, 0), d_inputs.transpose(0, 1))
