@@ -55,12 +55,13 @@ class _TokenLosses(torch.autograd.Function):
         size = max(64, size // 64 * 64)
         d_states = torch.empty_like(states)
         d_weight = None if weight is None else torch.zeros_like(weight)
-        d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
-        loss, nll = states.new_zeros(2, dtype=torch.float64 if states.dtype == torch.float64 else torch.float32)
+        full = torch.promote_types(states.dtype, torch.float32)
+        d_bias = None if bias is None else torch.zeros_like(bias, dtype=full)
+        loss, nll = states.new_zeros(2, dtype=full)
         for first in range(0, len(states), size):
             part, right = states[first : first + size], target[first : first + size, None]
             rows = len(part)
-            logits = (part.clone() if weight is None else multiply(made_up(part), weight, bias)[:rows]).to(loss.dtype)
+            logits = (part.clone() if weight is None else multiply(made_up(part), weight, bias)[:rows]).to(full)
             of_right = logits.gather(1, right)[:, 0]
             mean = logits.mean(1) if smoothing else 0.0
             top = logits.amax(1, keepdim=True)
