@@ -85,8 +85,12 @@ def test_gradients_by_gradcheck(name: str, looks: bool) -> None:
     bias = parameters[1] if len(parameters) > 1 else None
 
     def states_and_alignment(*leaves: Tensor) -> tuple[Tensor, ...]:
-        looked = None if attention is None else Attention(*leaves[2:4], attention.mask, *leaves[4:7])
-        found = scan(*leaves[:2], parameters[0], bias, cell.reset_after, looked)
+        looked = (
+            None
+            if attention is None
+            else Attention(leaves[2], leaves[3], attention.mask, leaves[4], leaves[5], leaves[6])
+        )
+        found = scan(leaves[0], leaves[1], parameters[0], bias, cell.reset_after, looked)
         return found if found[1] is not None else found[:1]  # pyright: ignore[reportReturnType]
 
     looked = [] if attention is None else [part for i, part in enumerate(attention) if i != 2]

@@ -46,17 +46,17 @@ class _TokenLosses(torch.autograd.Function):
         smoothing: float,
         target: Tensor,
         states: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
+        weight: Any,
+        bias: Any,
     ) -> tuple[Tensor, Tensor]:
         """`states` [N, R], and `weight` and `bias`; or nothing, and `states` are the logits."""
         vocabulary = states.shape[1] if weight is None else len(weight)
         size = CHUNK.get(states.device.type, CHUNK_ELSEWHERE) // vocabulary
         size = max(64, size // 64 * 64)
         d_states = torch.empty_like(states)
-        d_weight = None if weight is None else torch.zeros_like(weight)
+        d_weight: Any = None if weight is None else torch.zeros_like(weight)
         full = torch.promote_types(states.dtype, torch.float32)
-        d_bias = None if bias is None else torch.zeros_like(bias, dtype=full)
+        d_bias: Any = None if bias is None else torch.zeros_like(bias, dtype=full)
         loss, nll = states.new_zeros(2, dtype=full)
         for first in range(0, len(states), size):
             part, right = states[first : first + size], target[first : first + size, None]

@@ -93,22 +93,25 @@ class _Scan(torch.autograd.Function):
         matrix: Tensor,
         bias: Tensor | None,
         candidate: Tensor | None,
-        keys: Tensor | None,
-        values: Tensor | None,
-        mask: Tensor | None,
-        energy: Tensor | None,
+        keys: Any,
+        values: Any,
+        mask: Any,
+        energy: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        """`inputs` [T, B, 3H]; `matrix` [P, H] makes all of a step's P sums but those of `candidate` [H, H]."""
+        """`inputs` [T, B, 3H]; `matrix` [P, H] makes all of a step's P sums but those of `candidate` [H, H].
+
+        The last four are an `Attention`'s, or nothing.
+        """
         steps, batch, width = len(inputs), *state.shape
         product = _products(half, matrix, bias)
         product_within = None if candidate is None else _products(half, candidate)
         states, gates = inputs.new_empty(steps + 1, batch, width), inputs.new_empty(steps, batch, 2 * width)
         candidates, within_reach = inputs.new_empty(2, steps, batch, width)  # the second: what the reset gate scales
-        queries = alignment = hidden = None
+        queries: Any = None
+        alignment: Any = None
+        hidden: Any = None
+        doubled: Any = None
         if keys is not None:
-            assert values is not None
-            assert mask is not None
-            assert energy is not None
             queries = inputs.new_empty(steps, batch, len(energy))
             alignment = inputs.new_empty(steps, *mask.shape)
             keys, hidden = 2 * keys, torch.empty_like(keys)
@@ -149,7 +152,12 @@ class _Scan(torch.autograd.Function):
         back_within = None if candidate is None else _products(ctx.half, candidate.t())
         d_inputs = states.new_empty(steps, batch, 3 * width)
         d_sums = states.new_empty(steps, batch, len(matrix))
-        d_keys = d_values = d_energy = None
+        d_keys: Any = None
+        d_energy: Any = None
+        hidden: Any = None
+        slope: Any = None
+        scale: Any = None
+        d_values = None
         if keys is not None:
             d_keys, d_energy = torch.zeros_like(keys), torch.zeros_like(energy)
             hidden, slope, scale = torch.empty_like(keys), torch.empty_like(keys), 4 * energy
