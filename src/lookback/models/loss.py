@@ -85,7 +85,7 @@ class _TokenLosses(torch.autograd.Function):
                 d_half, part = made_up(d_half), made_up(part)
                 d_states[first : first + rows] = multiply(d_half, weight.t())[:rows]
                 d_weight += multiply_columns(d_half, part)
-        ctx.save_for_backward(d_states, d_weight, None if bias is None else d_bias.to(bias.dtype))
+        ctx.save_for_backward(d_states, d_weight, None if d_bias is None else d_bias.to(states.dtype))
         return loss, nll
 
     @staticmethod

@@ -114,14 +114,13 @@ class _Scan(torch.autograd.Function):
         if keys is not None:
             queries = inputs.new_empty(steps, batch, len(energy))
             alignment = inputs.new_empty(steps, *mask.shape)
-            keys, hidden = 2 * keys, torch.empty_like(keys)
-            doubled = 2 * energy
+            keys, hidden, doubled = 2 * keys, torch.empty_like(keys), 2 * energy
         states[0] = state
         parts = (inputs, states[:-1], states[1:], gates, candidates, within_reach)
         each = zip(*(part.unbind(0) for part in parts), strict=True)
         for i, (from_inputs, h, h_after, gate, n, within) in enumerate(each):
             from_state = product(h)
-            if queries is not None:
+            if keys is not None:
                 queries[i] = from_state[:, -queries.shape[2] :]
                 _hidden(keys, queries[i], hidden)
                 torch.softmax((hidden @ doubled).add_(mask), 1, out=alignment[i])
