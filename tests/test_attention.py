@@ -201,7 +201,7 @@ def test_the_models_gradient_is_that_of_the_expected_likelihood(name: str, monke
         force(choices)
         logits, surrogate = model.logits_and_surrogate(source, target_in, target_out)
         assert surrogate is not None
-        likelihood = logits.log_softmax(-1).gather(-1, target_out[..., None]).sum()
+        likelihood = logits.product().log_softmax(-1).gather(-1, target_out[..., None]).sum()
         force(choices)
         decoded = model._advance(model.start(model.encode(source)), target_in)
         chance = (torch.stack(decoded.weights, 1) * decoded.alignment).sum(-1).prod()
@@ -222,7 +222,7 @@ def test_the_baseline_follows_the_likelihood_of_a_piece_in_training_alone() -> N
     assert model.baseline == 0
     model.train()
     logits, _ = model.logits_and_surrogate(*batch)
-    likelihood = logits.log_softmax(-1).gather(-1, batch[2][..., None]).mean()
+    likelihood = logits.product().log_softmax(-1).gather(-1, batch[2][..., None]).mean()
     assert float(model.baseline) == pytest.approx(float(likelihood.detach()) * 0.1)
 
 

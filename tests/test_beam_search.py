@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lookback import config, models
 from lookback.decoding.beam_search import Hypothesis, beam_search
-from lookback.models.base import Step, TranslationModel
+from lookback.models.base import Logits, Step, TranslationModel
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 A, B, C = 4, 5, 6
@@ -189,6 +189,9 @@ class Scripted(TranslationModel[Tensor, Prefixes]):
 
     def encode(self, source: Tensor) -> Tensor:
         return source[:, :1]
+
+    def logits(self, memory: Tensor, target_in: Tensor) -> Logits:
+        raise NotImplementedError
 
     def decode_with_alignment(self, memory: Tensor, target_in: Tensor) -> tuple[Tensor, None]:
         raise NotImplementedError

@@ -269,7 +269,7 @@ def test_a_gradient_reaches_every_parameter(model: Model) -> None:
     if is_hard(model):  # draws, and learns from them, in training only
         model.training = True
     logits, surrogate = model.logits_and_surrogate(source, target_in, target_in)
-    ((logits * weights).sum() + (0 if surrogate is None else surrogate)).backward()
+    ((logits.product() * weights).sum() + (0 if surrogate is None else surrogate)).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name

@@ -16,10 +16,10 @@ from lookback.decoding.beam_search import _penalty
 from lookback.models.attention import AdditiveScore, MultiHeadAttention
 from lookback.models.bahdanau import Bahdanau
 from lookback.models.cells import CELLS, FusedRecurrence, Recurrence, SteppedRecurrence
+from lookback.models.loss import token_losses
 from lookback.models.rnn import MaxoutReadout
 from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
 from lookback.models.transformer import MultiHeadSelfAttention, Transformer
-from lookback.training.loss import token_losses
 from lookback.training.optimiser import learning_rate, make_optimiser
 from tests import reference_rnn as rnn
 from tests import reference_transformer as attention

@@ -11,9 +11,9 @@ from sacrebleu import corpus_bleu
 from lookback import config, models
 from lookback.config import load_experiment
 from lookback.decoding.beam_search import beam_search
+from lookback.models.loss import token_losses
 from lookback.published.parameters import LARGER_VOCABULARY, PUBLISHED, REASONS, count, settings, table
 from lookback.tokenizer import BOS, EOS, PAD
-from lookback.training.loss import token_losses
 from lookback.training.optimiser import learning_rate, make_optimiser
 from tests.reference_rnn import count_rnn_encoder_decoder, count_rnnsearch
 from tests.reference_transformer import count_transformer

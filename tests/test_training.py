@@ -24,10 +24,10 @@ from lookback import config, models
 from lookback.data.encode import tokenize
 from lookback.data.encoded import EncodedSplit
 from lookback.errors import LookbackError
+from lookback.models.loss import token_losses
 from lookback.models.saved import save_model
 from lookback.tokenizer import BOS, EOS, PAD, Side
 from lookback.training import checkpoint, progress
-from lookback.training.loss import token_losses
 from lookback.training.module import CurvePoint
 from lookback.training.optimiser import learning_rate
 from lookback.training.run import TrainingResult, load_model, train, trend

@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lookback.models.products import Linear
+
 Scale = Literal["none", "sqrt", "width"]
 """What a dot product of two vectors of width d is divided by: 1; sqrt(d), so that its variance stays that of one factor
 (Vaswani et al. 2017, section 3.2.1); d, as some introductions have it, which leaves the weights nearly even."""
@@ -113,7 +115,7 @@ class SelfAttention(nn.Module):
         projected = projected or width
 
         def matrix(wanted: bool) -> nn.Module:
-            return nn.Linear(width, projected, bias=False) if wanted else nn.Identity()
+            return Linear(width, projected, bias=False) if wanted else nn.Identity()
 
         self.query, self.key = matrix(trained != "none"), matrix(trained != "none")
         self.value = matrix(trained == "query-key-value")
@@ -152,10 +154,10 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         self.heads = heads
         d_k, d_v = d_k or d_model // heads, d_v or d_model // heads
-        self.query = nn.Linear(d_model, heads * d_k)
-        self.key = nn.Linear(d_model, heads * d_k)
-        self.value = nn.Linear(d_model, heads * d_v)
-        self.output = nn.Linear(heads * d_v, d_model)
+        self.query = Linear(d_model, heads * d_k)
+        self.key = Linear(d_model, heads * d_k)
+        self.value = Linear(d_model, heads * d_v)
+        self.output = Linear(heads * d_v, d_model)
 
     def keys_values(self, states: Tensor) -> KeysValues:
         """Project what is looked at, [B, S, D]."""
@@ -201,8 +203,8 @@ class AdditiveScore(Score):
 
     def __init__(self, state: int, annotation: int, width: int) -> None:
         super().__init__()
-        self.key = nn.Linear(annotation, width, bias=False)
-        self.query = nn.Linear(state, width)
+        self.key = Linear(annotation, width, bias=False)
+        self.query = Linear(state, width)
         self.energy = nn.Parameter(torch.empty(width))
 
     def keys(self, annotations: Tensor) -> Tensor:
@@ -239,7 +241,7 @@ class GeneralScore(ProductScore):
 
     def __init__(self, state: int, annotation: int) -> None:
         super().__init__()
-        self.key = nn.Linear(annotation, state, bias=False)
+        self.key = Linear(annotation, state, bias=False)
 
     def keys(self, annotations: Tensor) -> Tensor:
         return self.key(annotations)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lookback.models.attention import AdditiveScore, ScoreName, choose, make_score, reinforce
-from lookback.models.base import PAD, Step, TranslationModel
-from lookback.models.cells import CELLS, CellState, recurrence
+from lookback.models.base import PAD, Logits, Step, TranslationModel
+from lookback.models.cells import CELLS, CellState, GatedUnit, recurrence
+from lookback.models.products import Linear
 from lookback.models.rnn import (
     Initialisation,
     MaxoutReadout,
@@ -16,6 +17,7 @@ from lookback.models.rnn import (
     initialise_gates,
     reverse_within,
 )
+from lookback.models.scan import Attention
 
 Order = Literal["paper", "equation-4", "code"]
 Weighting = Literal["soft", "hard"]
@@ -115,10 +117,10 @@ class Bahdanau(TranslationModel[Memory, State]):
         self.forward_encoder = recurrence(cell, embedding, hidden)
         self.backward_encoder = recurrence(cell, embedding, hidden)
         self.decoder = CELLS[cell](hidden)
-        self.initial = nn.Linear(hidden, self.decoder.states * hidden)
+        self.initial = Linear(hidden, self.decoder.states * hidden)
         self.score = make_score(score, hidden, 2 * hidden, attention)
-        self.gates_from_embedding = nn.Linear(embedding, self.decoder.gates * hidden)
-        self.gates_from_context = nn.Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
+        self.gates_from_embedding = Linear(embedding, self.decoder.gates * hidden)
+        self.gates_from_context = Linear(2 * hidden, self.decoder.gates * hidden, bias=False)
         self.readout = MaxoutReadout(3 * hidden + embedding, readout, embedding, target_vocabulary, output, dropout)
         self.dropout = nn.Dropout(dropout)
 
@@ -155,12 +157,21 @@ class Bahdanau(TranslationModel[Memory, State]):
         return State(memory, initial.split(hidden, -1), None)
 
     def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, Tensor]:
-        decoded = self._advance(self.start(memory), target_in)
-        return decoded.logits, decoded.alignment
+        logits, alignment = self._decode(memory, target_in)
+        return logits.product(), alignment
+
+    def logits(self, memory: Memory, target_in: Tensor) -> Logits:
+        return self._decode(memory, target_in)[0]
 
     def step(self, state: State, token: Tensor) -> Step[State]:
         decoded = self._advance(state, token[:, None])
-        return Step(decoded.logits[:, 0], decoded.state, decoded.alignment[:, 0])
+        return Step(decoded.logits.product()[:, 0], decoded.state, decoded.alignment[:, 0])
+
+    def _decode(self, memory: Memory, target_in: Tensor) -> tuple[Logits, Tensor]:
+        if isinstance(self.decoder, GatedUnit) and isinstance(self.score, AdditiveScore) and not self.hard:
+            return self._scan(self.decoder, self.score, self.start(memory), target_in)
+        decoded = self._advance(self.start(memory), target_in)
+        return decoded.logits, decoded.alignment
 
     def _advance(self, state: State, target_in: Tensor) -> "Decoded":
         """Read `target_in` [B, T] after the state. Only what depends on the state of the step before is in the loop."""
@@ -188,6 +199,22 @@ class Bahdanau(TranslationModel[Memory, State]):
         state = State(memory, hidden, context if self.order == "code" else None)
         return Decoded(logits, state, alignment, weights, soft)
 
+    def _scan(self, cell: GatedUnit, score: AdditiveScore, start: State, target_in: Tensor) -> tuple[Logits, Tensor]:
+        """As `_advance` from the start, in one operation."""
+        memory = start.memory
+        embedded = self.dropout(self.target_embedding(target_in))
+        inputs = self.gates_from_embedding(embedded)
+        if self.order == "code":  # the same, one piece ahead; nobody sees the state that reads the last input
+            inputs = inputs.roll(-1, 1)
+        attention = Attention(
+            memory.keys, memory.values, memory.mask, score.query.weight, score.query.bias, score.energy
+        )
+        states, alignment = cell.scan(inputs, start.hidden, attention)
+        assert alignment is not None
+        shown = states[:, 1:] if self.order == "equation-4" else states[:, :-1]
+        contexts = torch.bmm(alignment.to(memory.annotations.dtype), memory.annotations)
+        return self.readout(torch.cat([shown, embedded, contexts], -1)), alignment
+
     def _choose(self, weights: Tensor, soft: Tensor | None) -> Tensor:
         """From the weights [B, S] the alignment of hard attention; `soft` [B, 1] rows keep theirs."""
         if soft is None:
@@ -196,7 +223,7 @@ class Bahdanau(TranslationModel[Memory, State]):
 
     def logits_and_surrogate(
         self, source: Tensor, target_in: Tensor, target_out: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Logits, Tensor | None]:
         """In training with hard attention, the loss whose gradient trains the choices (Xu et al. 2015, section 4.1).
 
         The reward of a choice is the log-likelihood of the target pieces from there on; the baseline is the running
@@ -208,7 +235,7 @@ class Bahdanau(TranslationModel[Memory, State]):
         assert decoded.soft is not None
         full = self.baseline.dtype  # not half, in mixed precision
         real = (target_out != PAD).to(full)
-        log_p = torch.log_softmax(decoded.logits.detach(), -1, dtype=full)
+        log_p = torch.log_softmax(decoded.logits.product().detach(), -1, dtype=full)
         rewards = log_p.gather(-1, target_out[..., None])[..., 0] * real
         weights = torch.stack(decoded.weights, 1).to(full)
         drawn = real * ~decoded.soft
@@ -224,8 +251,7 @@ class Bahdanau(TranslationModel[Memory, State]):
 class Decoded(NamedTuple):
     """What reading T target pieces gives."""
 
-    logits: Tensor
-    """[B, T, V]"""
+    logits: Logits
     state: State
     alignment: Tensor
     """[B, T, S], what the annotations were mixed with."""

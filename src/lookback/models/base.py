@@ -22,6 +22,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from torch import Tensor, nn
 
+from lookback.models.products import linear
+
 PAD = 0
 """The id of padding, the same for all tokenizers."""
 
@@ -40,6 +42,21 @@ class Step(NamedTuple, Generic[S]):
     """[B, S], the weights over the source with which those logits were made; sums to 1, 0 on padding."""
 
 
+class Logits(NamedTuple):
+    """Logits as the product that they are, not made yet."""
+
+    states: Tensor
+    """[B, T, R]"""
+    weight: Tensor
+    """[V, R]"""
+    bias: Tensor | None
+    """[V]"""
+
+    def product(self) -> Tensor:
+        """[B, T, V]"""
+        return linear(*self)
+
+
 class TranslationModel(nn.Module, ABC, Generic[M, S]):
     """An encoder and a decoder with Memory `M` and State `S`."""
 
@@ -55,9 +72,13 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
         `target_in[:, t]` and depends on `target_in[:, : t + 1]` only.
         """
 
+    @abstractmethod
+    def logits(self, memory: M, target_in: Tensor) -> Logits:
+        """Teacher forced: as `decode`, but for the last product, which training has a way of its own for."""
+
     def decode(self, memory: M, target_in: Tensor) -> Tensor:
         """Teacher forced: logits [B, T, V] alone, as `decode_with_alignment` has them."""
-        return self.decode_with_alignment(memory, target_in)[0]
+        return self.logits(memory, target_in).product()
 
     @abstractmethod
     def start(self, memory: M) -> S:
@@ -69,12 +90,12 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
 
     def logits_and_surrogate(
         self, source: Tensor, target_in: Tensor, target_out: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """For training: logits [B, T, V], and a further loss of models that draw at random, summed over target pieces.
+    ) -> tuple[Logits, Tensor | None]:
+        """For training: the logits, and a further loss of models that draw at random, summed over target pieces.
 
         `target_out` [B, T] is the target and the end mark, padded with `PAD`: what the logits are to predict.
         """
-        return self(source, target_in), None
+        return self.logits(self.encode(source), target_in), None
 
     def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
         """Logits [B, T, V], teacher forced."""

@@ -13,6 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from lookback.models.products import Linear, linear
+from lookback.models.scan import Attention, scan
+
 CellState = tuple[Tensor, ...]
 
 
@@ -27,7 +30,7 @@ class Cell(nn.Module, ABC):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.recurrent = nn.Linear(hidden, self.gates * hidden, bias=False)
+        self.recurrent = Linear(hidden, self.gates * hidden, bias=False)
 
     @abstractmethod
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
@@ -37,7 +40,20 @@ class Cell(nn.Module, ABC):
         """
 
 
-class GRU(Cell):
+class GatedUnit(Cell):
+    """A unit that `lookback.models.scan` runs over whole sequences."""
+
+    gates = 3
+    reset_after: ClassVar[bool]
+
+    def scan(
+        self, inputs: Tensor, state: CellState, attention: Attention | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `lookback.models.scan.scan`."""
+        return scan(inputs, state[0], self.recurrent.weight, self.recurrent.bias, self.reset_after, attention)
+
+
+class GRU(GatedUnit):
     """The gated unit of Cho et al. 2014 (arXiv 1406.1078, section 2.3): the reset gate before the recurrent product.
 
         r = sigmoid(W_r x + U_r h)      z = sigmoid(W_z x + U_z h)      n = tanh(W x + U (r * h))
@@ -47,29 +63,29 @@ class GRU(Cell):
     -U_z, and from a symmetric initialisation the same training. Stacked as reset, update, candidate.
     """
 
-    gates = 3
+    reset_after = False
 
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
         (h,) = state
         width = self.hidden
         u_gates, u_candidate = self.recurrent.weight.split([2 * width, width])
-        from_state = nn.functional.linear(h, u_gates)
+        from_state = linear(h, u_gates)
         reset, update = torch.sigmoid(inputs[:, : 2 * width] + from_state).chunk(2, 1)
-        candidate = torch.tanh(inputs[:, 2 * width :] + nn.functional.linear(reset * h, u_candidate))
+        candidate = torch.tanh(inputs[:, 2 * width :] + linear(reset * h, u_candidate))
         return (torch.lerp(candidate.to(h.dtype), h, update.to(h.dtype)),)
 
 
-class GRUResetAfter(Cell):
+class GRUResetAfter(GatedUnit):
     """torch's GRU: the reset gate after the recurrent product, n = tanh(W x + r * (U h + b)).
 
     One product makes all that a step needs of the state, and over whole sequences torch has a fused kernel.
     """
 
-    gates = 3
+    reset_after = True
 
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden)
-        self.recurrent = nn.Linear(hidden, 3 * hidden)  # the bias b is within the reset gate's reach
+        self.recurrent = Linear(hidden, 3 * hidden)  # the bias b is within the reset gate's reach
 
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
         (h,) = state
@@ -163,13 +179,16 @@ class SteppedRecurrence(Recurrence):
     def __init__(self, cell: Cell, inputs: int, context: int) -> None:
         super().__init__(cell.hidden, cell.states)
         self.cell = cell
-        self.input = nn.Linear(inputs, cell.gates * cell.hidden)
-        self.context = nn.Linear(context, cell.gates * cell.hidden, bias=False) if context else None
+        self.input = Linear(inputs, cell.gates * cell.hidden)
+        self.context = Linear(context, cell.gates * cell.hidden, bias=False) if context else None
 
     def forward(self, sequence: Tensor, state: CellState, context: Tensor | None = None) -> tuple[Tensor, CellState]:
         inputs = self.input(sequence)
         if self.context is not None and context is not None:
             inputs = inputs + self.context(context)[:, None]
+        if isinstance(self.cell, GatedUnit) and inputs.shape[1] > 1:
+            states, _ = self.cell.scan(inputs, state)
+            return states[:, 1:], (states[:, -1],)
         shown = []
         for inputs_i in inputs.unbind(1):
             state = self.cell(inputs_i, state)
@@ -178,13 +197,15 @@ class SteppedRecurrence(Recurrence):
 
 
 class FusedRecurrence(Recurrence):
-    """Through torch's kernel for the whole sequence, which is several times faster, on a GPU above all."""
+    """Through torch's kernel for the whole sequence, several times faster on a GPU; a GRU on a CPU, by `scan`."""
 
     def __init__(self, kernel: nn.GRU | nn.LSTM | nn.RNN) -> None:
         super().__init__(kernel.hidden_size, states=2 if isinstance(kernel, nn.LSTM) else 1)
         self.kernel = kernel
 
     def forward(self, sequence: Tensor, state: CellState, context: Tensor | None = None) -> tuple[Tensor, CellState]:
+        if isinstance(self.kernel, nn.GRU) and sequence.device.type == "cpu" and sequence.shape[1] > 1:
+            return self._scan(sequence, state, context)
         if context is not None:
             sequence = torch.cat([sequence, context[:, None].expand(-1, sequence.shape[1], -1)], -1)
         if sequence.device.type == "cpu" and self.states > 1 and torch.is_autocast_enabled("cpu"):
@@ -195,6 +216,14 @@ class FusedRecurrence(Recurrence):
         shown, after = self.kernel(sequence, before if self.states > 1 else before[0])
         after = after if isinstance(after, tuple) else (after,)
         return shown, tuple(part[0] for part in after)
+
+    def _scan(self, sequence: Tensor, state: CellState, context: Tensor | None) -> tuple[Tensor, CellState]:
+        of_input, recurrent, input_bias, bias = self.kernel.all_weights[0]
+        inputs = linear(sequence, of_input[:, : sequence.shape[2]], input_bias)
+        if context is not None:
+            inputs = inputs + linear(context, of_input[:, sequence.shape[2] :])[:, None]
+        states, _ = scan(inputs, state[0], recurrent, bias, reset_after=True)
+        return states[:, 1:], (states[:, -1],)
 
 
 def recurrence(cell: str, inputs: int, hidden: int, context: int = 0) -> Recurrence:

@@ -5,7 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lookback.models.base import Logits
 from lookback.models.cells import Cell, FusedRecurrence, SteppedRecurrence
+from lookback.models.products import Linear
 
 Initialisation = Literal["paper", "glorot"]
 """How the recurrent models start; biases are 0 in both.
@@ -63,15 +65,15 @@ class MaxoutReadout(nn.Module):
             dropout: on the maxout layer.
         """
         super().__init__()
-        self.hidden = nn.Linear(inputs, 2 * width)
+        self.hidden = Linear(inputs, 2 * width)
         self.dropout = nn.Dropout(dropout)
-        self.factor = nn.Linear(width, factor, bias=False) if output == "factorised" else nn.Identity()
-        self.output = nn.Linear(factor if output == "factorised" else width, vocabulary)
+        self.factor = Linear(width, factor, bias=False) if output == "factorised" else nn.Identity()
+        self.output = Linear(factor if output == "factorised" else width, vocabulary)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[..., inputs] to logits [..., V]."""
+    def forward(self, inputs: Tensor) -> Logits:
+        """[..., inputs] to what logits [..., V] are made of."""
         pairs = self.hidden(inputs).unflatten(-1, (-1, 2))
-        return self.output(self.factor(self.dropout(pairs.amax(-1))))
+        return Logits(self.factor(self.dropout(pairs.amax(-1))), self.output.weight, self.output.bias)
 
 
 # --- initialisation ---------------------------------------------------------------------------------------------------

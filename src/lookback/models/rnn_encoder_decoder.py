@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lookback.models.base import PAD, Step, TranslationModel
+from lookback.models.base import PAD, Logits, Step, TranslationModel
 from lookback.models.cells import CellState, recurrence
+from lookback.models.products import Linear
 from lookback.models.rnn import Initialisation, MaxoutReadout, Output, initialise, last_real, reverse_within
 
 
@@ -80,9 +81,9 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
         self.target_embedding = nn.Embedding(target_vocabulary, embedding)
         self.encoder = recurrence(cell, embedding, hidden)
         self.backward_encoder = recurrence(cell, embedding, hidden) if both else None
-        self.summary = nn.Linear(read, hidden) if summary_projection else None
+        self.summary = Linear(read, hidden) if summary_projection else None
         self.decoder = recurrence(cell, embedding, hidden, context)
-        self.initial = nn.Linear(summary, self.decoder.states * hidden)
+        self.initial = Linear(summary, self.decoder.states * hidden)
         self.readout = MaxoutReadout(
             hidden + embedding + context, readout, embedding, target_vocabulary, output, dropout
         )
@@ -104,8 +105,10 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
         return Memory(read if self.summary is None else torch.tanh(self.summary(read)))
 
     def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, None]:
-        logits, _ = self._advance(memory, self.start(memory).hidden, target_in)
-        return logits, None
+        return self.logits(memory, target_in).product(), None
+
+    def logits(self, memory: Memory, target_in: Tensor) -> Logits:
+        return self._advance(memory, self.start(memory).hidden, target_in)[0]
 
     def start(self, memory: Memory) -> State:
         initial = torch.tanh(self.initial(memory.summary))
@@ -113,10 +116,10 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
 
     def step(self, state: State, token: Tensor) -> Step[State]:
         logits, hidden = self._advance(state.memory, state.hidden, token[:, None])
-        return Step(logits[:, 0], State(state.memory, hidden), None)
+        return Step(logits.product()[:, 0], State(state.memory, hidden), None)
 
-    def _advance(self, memory: Memory, hidden: CellState, target_in: Tensor) -> tuple[Tensor, CellState]:
-        """Read `target_in` [B, T] after the state: logits [B, T, V] and the state after it."""
+    def _advance(self, memory: Memory, hidden: CellState, target_in: Tensor) -> tuple[Logits, CellState]:
+        """Read `target_in` [B, T] after the state: what the logits are made of, and the state after it."""
         embedded = self.dropout(self.target_embedding(target_in))
         if not self.summary_at_every_step:
             states, last = self.decoder(embedded, hidden)

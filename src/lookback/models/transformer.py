@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from lookback.errors import LookbackError
 from lookback.models.attention import KeysValues, MultiHeadAttention, attend, causal_mask
-from lookback.models.base import PAD, Step, TranslationModel
+from lookback.models.base import PAD, Logits, Step, TranslationModel
 from lookback.models.positions import Positions, RelativePositions, alibi, rotate, sinusoids
+from lookback.models.products import Linear
 
 Norm = Literal["post", "pre"]
 
@@ -89,8 +90,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         super().__init__()
-        self.inner = nn.Linear(d_model, d_ff)
-        self.output = nn.Linear(d_ff, d_model)
+        self.inner = Linear(d_model, d_ff)
+        self.output = Linear(d_ff, d_model)
 
     def forward(self, states: Tensor) -> Tensor:
         return self.output(F.relu(self.inner(states)))
@@ -278,23 +279,23 @@ class Transformer(TranslationModel[Memory, State]):
         states = self.encoder_norm(states)
         return Memory(states, mask, tuple(layer.cross_attention.keys_values(states) for layer in self.decoder))
 
-    def decode(self, memory: Memory, target_in: Tensor) -> Tensor:
+    def logits(self, memory: Memory, target_in: Tensor) -> Logits:
         return self._advance(memory, (None,) * len(self.decoder), target_in, align=False)[0]
 
     def decode_with_alignment(self, memory: Memory, target_in: Tensor) -> tuple[Tensor, Tensor | None]:
         logits, _, alignment = self._advance(memory, (None,) * len(self.decoder), target_in, align=True)
-        return logits, alignment
+        return logits.product(), alignment
 
     def start(self, memory: Memory) -> State:
         return State(memory, tuple(KeysValues(kv.keys[:, :, :0], kv.values[:, :, :0]) for kv in memory.layers))
 
     def step(self, state: State, token: Tensor) -> Step[State]:
         logits, layers, alignment = self._advance(state.memory, state.layers, token[:, None], align=True)
-        return Step(logits[:, 0], State(state.memory, layers), None if alignment is None else alignment[:, 0])
+        return Step(logits.product()[:, 0], State(state.memory, layers), None if alignment is None else alignment[:, 0])
 
     def _advance(
         self, memory: Memory, past: tuple[KeysValues | None, ...], target_in: Tensor, align: bool
-    ) -> tuple[Tensor, tuple[KeysValues, ...], Tensor | None]:
+    ) -> tuple[Logits, tuple[KeysValues, ...], Tensor | None]:
         first = 0 if past[0] is None else past[0].keys.shape[2]
         states, seen, alignment = self._embed(target_in, first), [], None
         for index, layer in enumerate(self.decoder):
@@ -303,7 +304,7 @@ class Transformer(TranslationModel[Memory, State]):
                 states, past[index], memory.layers[index], memory.mask, align and last
             )
             seen.append(layer_seen)
-        return F.linear(self.decoder_norm(states), self.embedding.weight), tuple(seen), alignment
+        return Logits(self.decoder_norm(states), self.embedding.weight, None), tuple(seen), alignment
 
     def _embed(self, pieces: Tensor, first: int) -> Tensor:
         """Of [B, T] pieces, the first of which stands at position `first`: [B, T, D]."""

@@ -17,11 +17,11 @@ import torch
 
 from lookback import config, models
 from lookback.models import TranslationModel
+from lookback.models.loss import token_losses
 from lookback.models.saved import place
 from lookback.probes.points import Point
 from lookback.stats.bootstrap import percentile_interval
 from lookback.tokenizer import BOS, EOS
-from lookback.training.loss import token_losses
 
 SPECIALS = 4
 """The ids below are no pieces of text."""

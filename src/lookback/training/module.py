@@ -13,8 +13,8 @@ from torch import Tensor
 from lookback import config, models
 from lookback.data.encoded import Batch
 from lookback.errors import LookbackError
+from lookback.models.loss import token_losses
 from lookback.training.checkpoint import KEY
-from lookback.training.loss import token_losses
 from lookback.training.optimiser import learning_rate, make_optimiser
 
 LOG_STEPS = 25
@@ -189,7 +189,7 @@ class TranslationTask(pl.LightningModule):
         mixed = self.settings.precision == "bf16-mixed"
         with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=mixed):
             logits, surrogate = model.logits_and_surrogate(batch.source, batch.target_in, batch.target_out)
-        loss, nll = token_losses(logits, batch.target_out, label_smoothing)
+            loss, nll = token_losses(logits, batch.target_out, label_smoothing)
         return loss if surrogate is None else loss + surrogate, nll
 
     def _fetch(self, losses: list[Tensor]) -> np.ndarray:

@@ -39,6 +39,7 @@ from lookback.training.averaging import LastWeights
 from lookback.training.datamodule import TranslationData
 from lookback.training.module import CurvePoint, TranslationTask
 from lookback.training.progress import TrainingProgress, needs
+from lookback.training.tuning import tune
 
 __all__ = ["CurvePoint", "TrainingResult", "TranslationData", "load_model", "place", "train", "trend"]
 
@@ -113,6 +114,7 @@ def train(
         LookbackError: data is missing, there is no such device, its memory is too small, the disk is full, or the loss
             is no longer finite.
     """
+    tune()
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     pairs = len(EncodedSplit.open(encoded, "train"))
