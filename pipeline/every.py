@@ -1,6 +1,5 @@
 """All sentences of the test set with the translations of all systems, for a page that is not for git."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from lookback import config
 from lookback.corpus.lines import read_lines
+from lookback.csv_tables import read_table
 from lookback.errors import LookbackError
 from lookback.evaluation.diagnosis import error_tags
 from lookback.report.results import make_command
@@ -36,8 +36,8 @@ def read_every(experiment: config.Experiment, prepared: Path, translations: Path
         if not (folder / "test.csv").exists():
             raise LookbackError(f"{folder}: no translations; make them with `{make_command(run, 'translate')}`")
         hypotheses = list(read_lines(folder / "test.hypotheses"))
-        with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
-            cut_off = [row["cut_off"] == "1" for row in csv.DictReader(file)]
+        table = read_table(folder / "test.csv", {"cut_off": int}, f"translate@{run.experiment}-{run.name}")
+        cut_off = [row["cut_off"] == 1 for row in table]
         if not len(hypotheses) == len(cut_off) == len(sources):
             raise LookbackError(
                 f"{folder}: {len(hypotheses)} translations of {len(sources)} sentences; make them again"

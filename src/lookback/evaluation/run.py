@@ -1,6 +1,5 @@
 """The result files of one run: what the report, and the reader of the repository, sees of it."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lookback.config import Evaluate, Run
+from lookback.csv_tables import write_table
 from lookback.data.testsets import ALONE, FurtherSet, joined_name
 from lookback.evaluation import lexicon
 from lookback.evaluation.by_length import overall, rows_by_length
@@ -70,10 +70,8 @@ def evaluate(
     rows = _rows(run, settings, target_language, search, own=own | {"further_lengths": further_lengths}, **texts)
     settings = _as_shared_out(settings, rows)
     write_rows(output / "by_length.csv", [*rows, *_further_rows(run, settings, target_language, further, known)])
-    with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: point[name] for name in CURVE_COLUMNS} for point in training["history"])
+    history = training["history"]
+    write_table(output / "curves.csv", CURVE_COLUMNS, ([point[name] for name in CURVE_COLUMNS] for point in history))
     record = {key: value for key, value in training.items() if key != "history"} | {"run": run.model_dump()}
     _write_json(output / "run.json", record)
     _write_json(output / "metrics.json", _metrics(rows, training))

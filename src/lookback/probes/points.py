@@ -3,7 +3,6 @@
 Needs no torch, as the report.
 """
 
-import csv
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lookback.config import Evaluate
-from lookback.errors import LookbackError
+from lookback.csv_tables import read_table, write_table
 from lookback.stats.bootstrap import percentile_interval, resampled_sums
 from lookback.stats.buckets import ALL_LENGTHS, buckets
 
@@ -39,7 +38,18 @@ class Point(TypedDict):
     high: float
 
 
-COLUMNS = tuple(Point.__annotations__)
+COLUMNS: dict[str, type] = {
+    "measure": str,
+    "series": str,
+    "x_by": str,
+    "x": float,
+    "n": int,
+    "value": float,
+    "low": float,
+    "high": float,
+}
+BLANKS = {"measure": "", "series": "", "x_by": "", "x": None, "value": math.nan, "low": math.nan, "high": math.nan}
+"""What a blank stands for; a column that is not here has none."""
 
 
 def ratio(
@@ -128,10 +138,7 @@ def averaged(
 
 def write_points(path: Path, points: Iterable[Point]) -> None:
     """As CSV, to six digits; a column is empty where there is no number."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _text(value) for name, value in point.items()} for point in points)
+    write_table(path, COLUMNS, ([_text(point[name]) for name in COLUMNS] for point in points))
 
 
 def _text(value: object) -> str:
@@ -140,25 +147,6 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote.
-
-    Raises:
-        LookbackError: a column is missing or holds no number.
-    """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run the probe stage again")
-        points = []
-        for row in reader:
-            try:
-                value, low, high = (float(row[name] or "nan") for name in ("value", "low", "high"))
-                x, n = float(row["x"]) if row["x"] else None, int(row["n"])
-            except (ValueError, TypeError):
-                raise LookbackError(
-                    f"{path}: line {reader.line_num}: a value is not a number; run the probe stage again"
-                ) from None
-            names = {name: row[name] for name in ("measure", "series", "x_by")}
-            points.append(Point(**names, x=x, n=n, value=value, low=low, high=high))
-    return points
+def read_points(path: Path, stage: str = "probe") -> list[Point]:
+    """Read what `write_points` wrote, as `lookback.csv_tables.read_table` does; `stage` writes the file."""
+    return [Point(**row) for row in read_table(path, COLUMNS, stage, BLANKS)]

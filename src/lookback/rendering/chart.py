@@ -4,8 +4,6 @@ From a chart `figures.draw` makes the picture, `table` the CSV file behind it, `
 draws.
 """
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lookback.csv_tables import as_csv
 from lookback.evaluation.systems import SPARSE, Score, System
 from lookback.rendering.looks import Look
 from lookback.stats.buckets import Bucket
@@ -25,7 +24,7 @@ LOWEST = 1e-12
 @dataclass(frozen=True)
 class Point:
     x: float
-    """On an axis of buckets the how manyth bucket, from 0."""
+    """On an axis of buckets the bucket's index, from 0."""
     y: float
     low: float = math.nan
     high: float = math.nan
@@ -126,16 +125,14 @@ def by_length(
 
 def table(chart: Chart) -> str:
     """The chart as CSV: a row a point, under the names of the axes. A blank is NaN, or what was not counted."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["system", "series", "seed", chart.x.label, "n", chart.y.label, "low", "high", "seeds"])
+    rows = []
     for line in chart.lines:
-        seed = "" if line.seed is None or any(point.seeds for point in line.points) else line.seed
+        seed = None if any(point.seeds for point in line.points) else line.seed
         for point in line.points:
             x = str(chart.x.buckets[int(point.x)]).replace("–", "-") if chart.x.buckets else f"{point.x:g}"
             values = [*map(_number, (point.y, point.low, point.high)), " ".join(map(_number, point.seeds))]
-            writer.writerow([line.system, line.series, seed, x, "" if point.n is None else point.n, *values])
-    return buffer.getvalue()
+            rows.append([line.system, line.series, seed, x, point.n, *values])
+    return as_csv(["system", "series", "seed", chart.x.label, "n", chart.y.label, "low", "high", "seeds"], rows)
 
 
 def _number(value: float) -> str:
