@@ -14,14 +14,14 @@ import pipeline.testsets
 import pipeline.tokenize
 import pipeline.translate
 from lookback import models
-from lookback.config import Bahdanau, FurtherSets, Joined, SentencePiece, WordByWord, Words, load_experiment
+from lookback.config import Bahdanau, FurtherSets, Hardware, Joined, SentencePiece, WordByWord, Words, load_experiment
 from lookback.data import testsets
 from lookback.data.testsets import derive, joined_lines
-from lookback.decoding import dictionary
 from lookback.errors import LookbackError
 from lookback.models.saved import save_model
 from lookback.tokenizer import UNK, load_tokenizer
 from lookback.tokenizer.words import UNKNOWN_MARK
+from lookback.training import dictionary
 
 WORDS = [3, 9, 40, 5, 8, 2, 15, 16, 7, 4, 6, 11, 12, 1, 30, 10, 13, 14, 9, 8, 7, 6, 5, 4, 3, 2, 1, 2]
 """Of the source of each test sentence; 25 have at most 15."""
@@ -137,7 +137,8 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with torch.no_grad():
         built.get_parameter("readout.output.bias")[UNK] = 20.0  # what it likes best
     save_model(built, settings, *sizes, encoded / "tokenizer.json", Path("models/tiny", network.name), {})
-    dictionary.train(baseline, encoded, words, Path("models/tiny", words.name), {})
+    folder = Path("models/tiny", words.name)
+    dictionary.train(baseline, None, Hardware(), encoded, words, folder / "resume", folder, {})
     path = Path("models/tiny", words.name, dictionary.FILE_NAME)
     learned = json.loads(path.read_text())
     learned["entries"]["the"] = UNKNOWN_MARK

@@ -1,90 +1,53 @@
-"""The run of a dictionary (`lookback.models.word_by_word`): learned from the encoded corpus, kept in a file, used.
+"""A dictionary: each source word's best translation, in the order of the source. No network and no search.
 
-It sees what the networks see: the pairs within the run's training length, after normalisation, its words put together
-from their pieces.
+It is where translation by machine began, and what a reader may hold the networks against: all that they score beyond it
+is order, agreement, and the choice between several translations of a word.
 """
 
 import json
-import shutil
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from lookback import config
-from lookback.data.encoded import EncodedSplit
-from lookback.decoding.translate import Translation
+from lookback.decoding.translator import Translation
 from lookback.errors import LookbackError
-from lookback.models import word_by_word
-from lookback.tokenizer import Tokenizer, load_tokenizer, tokenizer_file
-
-FILE_NAME = "dictionary.json"
-
-
-def train(
-    settings: config.WordByWord, encoded: Path, run: config.Run, output: Path, provenance: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Learns the dictionary of one run and writes it.
-
-    Args:
-        settings: how many pairs and iterations.
-        encoded: the folder with the encoded corpus and its tokenizer.
-        run: gives the cap on training length, and the name.
-        output: the folder for dictionary.json and a copy of the tokenizer, which is made.
-        provenance: written into dictionary.json.
-
-    Returns:
-        of what other models record of their training, that which a dictionary has: `sentences` read, `seconds`, and an
-        empty `history`; and its `entries`, a number.
-
-    Raises:
-        LookbackError: data is missing, or no training pair is within the cap.
-    """
-    corpus, tokenizer = EncodedSplit.open(encoded, "train"), load_tokenizer(encoded)
-    pairs = corpus.within(run.max_train_words)
-    if not len(pairs):
-        raise LookbackError(f"{encoded}: no train pair has at most {run.max_train_words} words on either side")
-    chosen = pairs[:: -(-len(pairs) // settings.pairs)]
-    print(f"train {run.name}: learns a dictionary from {len(chosen):,} of {len(pairs):,} pairs", flush=True)
-    began = time.monotonic()
-    sources = [tokenizer.words(corpus.source[i].tolist(), "source") for i in chosen]
-    targets = [tokenizer.words(corpus.target[i].tolist(), "target") for i in chosen]
-    entries = word_by_word.learn(sources, targets, settings.iterations)
-    seconds = time.monotonic() - began
-
-    output.mkdir(parents=True, exist_ok=True)
-    data = {"model": settings.model_dump(mode="json"), "provenance": dict(provenance), "entries": entries}
-    (output / FILE_NAME).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    tokenizer_copy = tokenizer_file(encoded)
-    shutil.copyfile(tokenizer_copy, output / tokenizer_copy.name)
-    return {"history": [], "entries": len(entries), "sentences": len(chosen), "seconds": seconds}
+from lookback.tokenizer import Tokenizer
+from lookback.tokenizer.words import UNKNOWN_MARK
+from lookback.training.dictionary import FILE_NAME
 
 
-def load(folder: Path) -> dict[str, str]:
-    """The dictionary of a folder that `train` wrote.
+@dataclass(frozen=True)
+class Dictionary:
+    """A `lookback.decoding.translator.Translator`; the `pieces` of its translations are words."""
 
-    Raises:
-        LookbackError: it is not there or cannot be read.
-    """
-    path = folder / FILE_NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["entries"]
-    except FileNotFoundError:
-        raise LookbackError(f"{path}: no such file; run the train stage") from None
-    except (ValueError, KeyError, TypeError):
-        raise LookbackError(f"{path}: not a dictionary; run the train stage again") from None
+    entries: Mapping[str, str]
+    tokenizer: Tokenizer
 
+    FILE_NAME: ClassVar[str] = FILE_NAME
 
-def translate(dictionary: Mapping[str, str], tokenizer: Tokenizer, source: Sequence[int]) -> Translation:
-    """A target word for each source word, in order; a word that the dictionary does not have stays as it is.
+    @classmethod
+    def load(cls, folder: Path, tokenizer: Tokenizer, hardware: config.Hardware) -> "Dictionary":
+        path = folder / FILE_NAME
+        try:
+            return cls(json.loads(path.read_text(encoding="utf-8"))["entries"], tokenizer)
+        except FileNotFoundError:
+            raise LookbackError(f"{path}: no such file; run the train stage") from None
+        except (ValueError, KeyError, TypeError):
+            raise LookbackError(f"{path}: not a dictionary; run the train stage again") from None
 
-    Args:
-        dictionary: of `load`.
-        tokenizer: that lies beside it.
-        source: piece ids of one sentence, without the end mark.
+    def translate(self, sources: Sequence[Sequence[int]], settings: config.Translate, name: str) -> list[Translation]:
+        return [self.translate_with_alignment(source, settings)[0] for source in sources]
 
-    Returns:
-        the translation; its `pieces` are words.
-    """
-    words = [dictionary.get(word, word) for word in tokenizer.words(source, "source")]
-    return Translation(tokenizer.join(words), len(words), None, cut_off=False)
+    def translate_with_alignment(self, source: Sequence[int], settings: config.Translate) -> tuple[Translation, None]:
+        """A target word for each source word, in order; a word that the dictionary does not have stays as it is."""
+        banned = UNKNOWN_MARK if settings.ban_unknown else None
+        found = [(word, self.entries.get(word, word)) for word in self.tokenizer.words(source, "source")]
+        words = [word if target == banned else target for word, target in found]
+        return Translation(self.tokenizer.join(words), len(words), None, cut_off=False), None
+
+    def reference_loss(
+        self, sources: Sequence[Sequence[int]], references: Sequence[Sequence[int]], batch_sentences: int, name: str
+    ) -> None:
+        return None
