@@ -1,4 +1,4 @@
-"""All sentences of the test set with the translations of all systems, for a page that is not for git."""
+"""All test sentences with the translations of all systems, for a page that does not belong in git."""
 
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,20 @@ from lookback.report.results import make_command
 
 
 def read_every(experiment: config.Experiment, prepared: Path, translations: Path) -> dict[str, list[dict[str, Any]]]:
-    """By the name of the run what examples.json has of some sentences, of all of them, without alignments.
+    """For each run by name: all test sentences in the form of examples.json, without alignments.
 
     Args:
         experiment: whose runs of the first seed are read.
-        prepared: the folder of what the stage `prepare` wrote.
-        translations: the folder with those of the stage `translate`, a folder a run.
+        prepared: the folder that the stage `prepare` wrote.
+        translations: the folder that the stage `translate` wrote, with a folder for each run.
 
     Raises:
-        LookbackError: translations are missing, or are not as many as the sentences.
+        LookbackError: translations are missing, or their number is not that of the sentences.
     """
     seed = experiment.grid.seeds[0]
     for path in (prepared / "test.source", translations):
         if not path.exists():
-            raise LookbackError(f"{path}: not here, and all sentences were asked for; make it with `dvc repro`")
+            raise LookbackError(f"{path}: not here, but --every-sentence needs it; make it with `dvc repro`")
     sources, references = (list(read_lines(prepared / f"test.{side}")) for side in ("source", "target"))
     words = np.load(prepared / "test.words.npy")[:, 0].tolist()
     found = {}

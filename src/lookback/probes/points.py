@@ -23,18 +23,18 @@ class Point(TypedDict):
     """One point of a curve, and one row of `reports/<experiment>/runs/<run>/probe.csv`, whose columns are these."""
 
     measure: str
-    """What was measured, as `jacobian_norm`."""
+    """What was measured, such as `jacobian_norm`."""
     series: str
-    """Which of the lines of that measure, as `trained` and `untrained`."""
+    """Which line of that measure, such as `trained` or `untrained`."""
     x_by: str
-    """What `x` counts, as `steps`."""
+    """What `x` counts, such as `steps`."""
     x: float | None
-    """None for a number that is no curve."""
+    """None for a single number without a curve."""
     n: int
-    """Sentences (or positions) that `value` is the mean of; 1 for what is a property of the model."""
+    """Sentences (or positions) that `value` is the mean of; 1 for a property of the model."""
     value: float
     low: float
-    """With `high` the bootstrap interval of the mean, NaN where it makes no sense (n = 1)."""
+    """With `high` the bootstrap interval of the mean; NaN where n = 1."""
     high: float
 
 
@@ -64,10 +64,9 @@ def ratio(
 ) -> list[Point]:
     """The sum of `numerators` [N] over the sum of `denominators` [N], a number of each for each sentence.
 
-    With denominators of 1 it is the mean over sentences. Sentences whose denominator is 0 have nothing to say and are
-    not counted; n is the number of the others, and without any there is no point. The interval is a percentile
-    bootstrap over these sentences, NaN for a single one; `seed` is a second part of its seed, so that points of equal n
-    do not share their chances.
+    With denominators of 1 it is the mean over sentences. Sentences whose denominator is 0 are left out; n counts the
+    others, and where n is 0 there is no point. The interval is a percentile bootstrap over these sentences, NaN for a
+    single one; `seed` is the second part of its seed, so that points of equal n are resampled independently.
     """
     sums = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)], axis=1)
     sums = sums[sums[:, 1] > 0]
@@ -92,7 +91,7 @@ def by_source_length(
 ) -> list[Point]:
     """A `ratio` for each bucket of source length, shortest first, then one over all sentences, whose x is None.
 
-    The x of a bucket is the mean length of its sentences in words, [N] `words`: the same for all systems.
+    The x of a bucket is the mean length of its sentences in `words` [N]: the same for all systems.
     """
     lengths, numerators, denominators = np.asarray(words), np.asarray(numerators), np.asarray(denominators)
     points = []
@@ -119,9 +118,9 @@ def averaged(
 
     Args:
         measure, series, x_by: as in `Point`.
-        values: [sentences, x], NaN where a sentence has none; an x at which none has any gives no point.
+        values: [sentences, x], NaN where a sentence has none; an x without any value gives no point.
         settings: resamples, confidence and seed.
-        logarithms: whether the values are logarithms of what is to be averaged, as a geometric mean.
+        logarithms: whether the values are logarithms; the points are then geometric means.
     """
     for x, column in enumerate(np.asarray(values, dtype=np.float64).T):
         known = column[~np.isnan(column)]
@@ -137,7 +136,7 @@ def averaged(
 
 
 def write_points(path: Path, points: Iterable[Point]) -> None:
-    """As CSV, to six digits; a column is empty where there is no number."""
+    """Write points as CSV, to six digits; None and NaN are blank."""
     write_table(path, COLUMNS, ([_text(point[name]) for name in COLUMNS] for point in points))
 
 

@@ -364,7 +364,7 @@ def alignments(items: list[Alignment], width: float) -> Figure:
 
 
 def table(items: list[Alignment]) -> str:
-    """The weights as CSV, a row a pair of pieces, but for those of no weight; places count from 1."""
+    """The weights as CSV, a row for each pair of pieces with a weight above 0; places count from 1."""
     columns = ["system", "target_place", "target_piece", "source_place", "source_piece", "weight"]
     rows = (
         (item.system, row + 1, item.target[row], column + 1, item.source[column], f"{item.weights[row, column]:g}")
