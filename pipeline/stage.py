@@ -3,13 +3,13 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookback.config import Experiment, load_experiment
+from lookback.console import one_line
 from lookback.errors import LookbackError
 
 
@@ -100,13 +100,5 @@ def write_json(path: Path, data: Any) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Runs a stage; bad input ends it with one line and status 1, never a traceback."""
-    try:
+    with one_line("; run `dvc repro`", "interrupted; start again to go on"):
         main()
-    except LookbackError as error:
-        sys.exit(f"error: {error}")
-    except BrokenPipeError:  # who reads has enough
-        sys.exit(1)
-    except OSError as error:  # a file of an earlier stage is not there, the disk is full
-        sys.exit(f"error: {error.filename or 'input or output'}: {error.strerror or error}; run `dvc repro`")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; start again to go on")

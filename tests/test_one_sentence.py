@@ -23,7 +23,7 @@ from lookback.models.saved import load_model, save_model
 from lookback.tokenizer import Tokenizer, load_tokenizer
 from lookback.tokenizer.sentencepiece import train_sentencepiece
 from lookback.tokenizer.words import write_words
-from pipeline import sentence, stage
+from lookback.translate import main
 from tests.tiny import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -200,10 +200,9 @@ def command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: str, text: bytes = b"") -> str:
-        monkeypatch.setattr("sys.argv", ["sentence", *arguments])
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
         try:
-            stage.run(sentence.main)
+            main(arguments)
         except SystemExit as ended:
             return str(ended.code)
         return capsys.readouterr().out
@@ -240,6 +239,18 @@ def test_the_search_is_the_experiments_where_the_folder_tells_of_one(command, pr
     assert greedy.translation.score != free.translation.score
 
 
+def test_a_copied_model_needs_no_project_around_it(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model(project, "word_by_word-60-s1"), tmp_path / "alone")
+    monkeypatch.chdir(tmp_path)
+    main(["--model", "alone", "--no-alignment", "--text", "The cat"])
+    assert capsys.readouterr().out == "Die Katze\n"
+    (tmp_path / "alone/training.json").write_text("{")
+    with pytest.raises(SystemExit, match=r"^error: alone/training.json: not valid JSON .*delete this file$"):
+        main(["--model", "alone", "--text", "The cat"])
+
+
 def test_bad_input_is_one_line(command, project: Path) -> None:
     known = "models/demo/bahdanau-60-s1, models/demo/rnn_encoder_decoder-60-s1"
     assert f"no such model; there are: {known}" in command("--model", "demo/bahdanau", "--text", "a")
@@ -254,7 +265,7 @@ def test_it_runs_as_a_program_and_warns_of_unknown_words(project: Path) -> None:
     program = [
         sys.executable,
         "-m",
-        "pipeline.sentence",
+        "lookback.translate",
         "--model",
         "demo/transformer-60-s1",
         "--text",

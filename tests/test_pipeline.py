@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from pipeline import repro
 
 ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
@@ -142,6 +145,25 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert list((project / "reports/tiny/figures").glob("*.svg"))
     assert stale(project) == set()
     assert "Running stage" not in dvc(project, "repro")
+
+
+def test_a_second_repro_runs_no_stage_and_asks_dvc_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calls, start = [], subprocess.run
+
+    def counted(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        calls.append(command)
+        return start(command, **options)
+
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(subprocess, "run", counted)
+    monkeypatch.setattr(sys, "argv", ["repro", "--jobs", "2"])
+    repro.main()
+    assert len(calls) == 1
+    printed = capfd.readouterr().out
+    assert "Data and pipelines are up to date." in printed
+    assert "Running stage" not in printed
 
 
 def test_networks_saw_the_same_batches(project: Path) -> None:

@@ -1,9 +1,33 @@
-"""What is said on the terminal: a bar where someone is watching, a line now and then in a log; numbers for people."""
+"""What is said on the terminal: a bar where someone is watching, a line now and then in a log; numbers; errors."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
+
+from lookback.errors import LookbackError
+
+
+@contextmanager
+def one_line(missing: str = "", interrupted: str = "interrupted") -> Iterator[None]:
+    """Within it bad input ends the program with one line and status 1, never a traceback.
+
+    Args:
+        missing: follows the reason where a file cannot be read or written.
+        interrupted: the line where the user ends it.
+    """
+    try:
+        yield
+    except LookbackError as error:
+        sys.exit(f"error: {error}")
+    except BrokenPipeError:  # who reads has enough
+        sys.exit(1)
+    except OSError as error:  # a file is not there, the disk is full
+        sys.exit(f"error: {error.filename or 'input or output'}: {error.strerror or error}{missing}")
+    except KeyboardInterrupt:
+        sys.exit(interrupted)
 
 
 def bar(description: str, total: int | None, unit: str = "B") -> Any:

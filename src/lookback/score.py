@@ -5,18 +5,18 @@ and system, then the line over all lengths, whose BLEU and chrF are those of the
 of slopes, falls and paired tests (see `lookback.evaluation.comparison`). With --output it writes by_length.csv,
 comparisons.csv, length.svg and length.png into a folder.
 
-Example: python -m lookback.score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
+Example: lookback-score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
 """
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from lookback import config
+from lookback.console import one_line
 from lookback.corpus.lines import LineReader
 from lookback.corpus.words import counter
 from lookback.errors import LookbackError
@@ -42,21 +42,13 @@ COLUMNS = ("BLEU", "chrF", "length ratio", "brevity penalty", "equal", "empty", 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command; bad input ends it with one line and status 1."""
     given = _parser().parse_args(arguments)
-    try:
+    with one_line():
         _run(given)
-    except LookbackError as error:
-        sys.exit(f"error: {error}")
-    except BrokenPipeError:  # who reads has enough
-        sys.exit(1)
-    except OSError as error:
-        sys.exit(f"error: {error.filename or given.output}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lookback.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="lookback-score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--source", required=True, type=Path, metavar="FILE", help="the sentences that were translated")

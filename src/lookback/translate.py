@@ -1,34 +1,47 @@
 """Translates lines with a trained model, and shows where its decoder looked.
 
 Reads:   a model's folder; conf/<experiment>.yaml, translate and prepare.normalization, where the folder's training.json
-         names an experiment of conf/ (else the search has its defaults); params.yaml: hardware
+         names an experiment of conf/ (else the search has its defaults); params.yaml, where there is one: hardware
 Prints:  the translation; for each of its words the source words of most weight, and where the terminal is wide enough
          a map of all weights, a column a source word, in quarters: ░▒▓█
-Example: python -m pipeline.sentence --model demo/bahdanau-60-s1 --text "The cat jumped."
+Example: lookback-translate --model demo/bahdanau-60-s1 --text "The cat jumped."
 """
 
 import argparse
+import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lookback.config import Experiment, Translate, load_experiment, load_params
+from lookback.config import Experiment, Params, Translate, load_experiment, load_params
+from lookback.console import one_line
 from lookback.decoding import dictionary
 from lookback.decoding.one_sentence import as_json, as_text, translator
 from lookback.errors import LookbackError
-from pipeline import stage
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; bad input ends it with one line and status 1."""
+    given = _parser().parse_args(arguments)
+    with one_line():
+        _run(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lookback-translate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True, metavar="FOLDER", help="a model's folder, also within models/")
     parser.add_argument("--text", action="append", metavar="LINE", help="or - for the lines of standard input")
     parser.add_argument("--beam", type=int, metavar="N", help="in place of the experiment's")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--no-alignment", action="store_true", help="the translations alone, a line each")
     output.add_argument("--json", action="store_true", help="a JSON object a line")
-    given = parser.parse_args()
+    return parser
+
+
+def _run(given: argparse.Namespace) -> None:
     if given.beam is not None and given.beam < 1:
         raise LookbackError(f"--beam {given.beam}: must be at least 1")
     folder = find(given.model)
@@ -37,7 +50,8 @@ def main() -> None:
     if given.beam:
         settings = settings.model_copy(update={"beam": given.beam})
     normalization = experiment.prepare.normalization if experiment else "NFC"
-    translate = translator(folder, settings, normalization, load_params().hardware)
+    params = load_params() if Path("params.yaml").exists() else Params()
+    translate = translator(folder, settings, normalization, params.hardware)
     for number, text in enumerate(lines(given.text or ["-"])):
         sentence = translate(text)
         if sentence.unknown:
@@ -64,7 +78,12 @@ def find(name: str) -> Path:
 def experiment_of(folder: Path) -> Experiment | None:
     """The experiment that the folder was trained for, if it says so and conf/ has it."""
     path = folder / "training.json"
-    name = stage.read_json(path).get("run", {}).get("experiment") if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        name = json.loads(path.read_text(encoding="utf-8")).get("run", {}).get("experiment")
+    except ValueError as error:
+        raise LookbackError(f"{path}: not valid JSON ({error}); train the model again, or delete this file") from None
     return load_experiment(name) if name and Path("conf", f"{name}.yaml").exists() else None
 
 
@@ -77,4 +96,4 @@ def lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    main()
