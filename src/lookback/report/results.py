@@ -29,7 +29,7 @@ JOINED = "joined-"
 """Begins the names of the sets of joined sentences in `by_length.csv`."""
 
 FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
-CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
+CURVE_COLUMNS: tuple[str, ...] = ("step", "target_tokens", "train_loss", "valid_loss")
 
 
 @dataclass(frozen=True)
