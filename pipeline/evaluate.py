@@ -6,13 +6,14 @@ Writes:  reports/<experiment>/runs/<run>/: metrics.json, by_length.csv, curves.c
 Example: python -m pipeline.evaluate --experiment demo --run bahdanau-60-s1
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lookback.config import Run
 from lookback.corpus.lines import read_lines
+from lookback.csv_tables import read_table
 from lookback.data import testsets
 from lookback.evaluation.run import FurtherTranslations, evaluate
 from lookback.tracking import log_evaluation, tracking_uri
@@ -37,13 +38,13 @@ def main() -> None:
         references=list(read_lines(layout.prepared / "test.target")),
         source_words=words[:, 0],
         further_lengths=lengths,
-        **_translated(translations, "test"),
+        **_translated(translations, "test", run),
         examples=stage.read_json(translations / "examples.json"),
         training=training,
         output=output,
         target_language=experiment.target_language,
         further=[
-            FurtherTranslations(of, **_translated(translations, of.name)) for of in testsets.read(layout.testsets)
+            FurtherTranslations(of, **_translated(translations, of.name, run)) for of in testsets.read(layout.testsets)
         ],
     )
     log_evaluation(
@@ -51,19 +52,15 @@ def main() -> None:
     )
 
 
-def _translated(folder: Path, name: str) -> dict[str, Any]:
-    """What `translate` wrote of one test set."""
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
+def _translated(folder: Path, name: str, run: Run) -> dict[str, Any]:
+    """What `translate` wrote of one test set; None for a blank column, such as a dictionary's losses."""
+    columns: dict[str, type] = dict.fromkeys(("cut_off", "reference_nats", "reference_pieces"), float)
+    table = read_table(folder / f"{name}.csv", columns, f"translate@{run.experiment}-{run.name}")
+    search = {column: [row[column] for row in table] for column in columns}
     return {
         "hypotheses": list(read_lines(folder / f"{name}.hypotheses")),
-        "search": {column: _column(table, column) for column in ("cut_off", "reference_nats", "reference_pieces")},
+        "search": {column: None if None in values else values for column, values in search.items()},
     }
-
-
-def _column(table: list[dict[str, str]], name: str) -> list[float] | None:
-    """The numbers of a column; nothing if it is blank, as a dictionary's losses are."""
-    return [float(row[name]) for row in table] if any(row[name] for row in table) else None
 
 
 if __name__ == "__main__":

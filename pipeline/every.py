@@ -1,6 +1,5 @@
-"""All sentences of the test set with the translations of all systems, for a page that is not for git."""
+"""All test sentences with the translations of all systems, for a page that does not belong in git."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +7,27 @@ import numpy as np
 
 from lookback import config
 from lookback.corpus.lines import read_lines
+from lookback.csv_tables import read_table
 from lookback.errors import LookbackError
 from lookback.evaluation.diagnosis import error_tags
 from lookback.report.results import make_command
 
 
 def read_every(experiment: config.Experiment, prepared: Path, translations: Path) -> dict[str, list[dict[str, Any]]]:
-    """By the name of the run what examples.json has of some sentences, of all of them, without alignments.
+    """For each run by name: all test sentences in the form of examples.json, without alignments.
 
     Args:
         experiment: whose runs of the first seed are read.
-        prepared: the folder of what the stage `prepare` wrote.
-        translations: the folder with those of the stage `translate`, a folder a run.
+        prepared: the folder that the stage `prepare` wrote.
+        translations: the folder that the stage `translate` wrote, with a folder for each run.
 
     Raises:
-        LookbackError: translations are missing, or are not as many as the sentences.
+        LookbackError: translations are missing, or their number is not that of the sentences.
     """
     seed = experiment.grid.seeds[0]
     for path in (prepared / "test.source", translations):
         if not path.exists():
-            raise LookbackError(f"{path}: not here, and all sentences were asked for; make it with `dvc repro`")
+            raise LookbackError(f"{path}: not here, but --every-sentence needs it; make it with `dvc repro`")
     sources, references = (list(read_lines(prepared / f"test.{side}")) for side in ("source", "target"))
     words = np.load(prepared / "test.words.npy")[:, 0].tolist()
     found = {}
@@ -36,8 +36,8 @@ def read_every(experiment: config.Experiment, prepared: Path, translations: Path
         if not (folder / "test.csv").exists():
             raise LookbackError(f"{folder}: no translations; make them with `{make_command(run, 'translate')}`")
         hypotheses = list(read_lines(folder / "test.hypotheses"))
-        with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
-            cut_off = [row["cut_off"] == "1" for row in csv.DictReader(file)]
+        table = read_table(folder / "test.csv", {"cut_off": int}, f"translate@{run.experiment}-{run.name}")
+        cut_off = [row["cut_off"] == 1 for row in table]
         if not len(hypotheses) == len(cut_off) == len(sources):
             raise LookbackError(
                 f"{folder}: {len(hypotheses)} translations of {len(sources)} sentences; make them again"

@@ -7,7 +7,6 @@ Writes:  translations/<experiment>/<run>/: test.hypotheses (plain text, a line a
 Example: python -m pipeline.translate --experiment demo --run bahdanau-60-s1
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from lookback.config import Translate, load_params
+from lookback.csv_tables import write_table
 from lookback.data import testsets
 from lookback.data.encoded import EncodedSplit
 from lookback.decoding.translate import evenly_by_length
@@ -60,12 +60,18 @@ def write(
     output: Path, name: str, translations: Sequence[Translation], losses: tuple[np.ndarray, np.ndarray] | None
 ) -> None:
     (output / f"{name}.hypotheses").write_text("".join(t.text + "\n" for t in translations), encoding="utf-8")
-    texts = [(f"{nats:.4f}", str(pieces)) for nats, pieces in zip(*losses, strict=True)] if losses else None
-    with (output / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["pieces", "score", "cut_off", "reference_nats", "reference_pieces"])
-        for t, loss in zip(translations, texts or [("", "")] * len(translations), strict=True):
-            writer.writerow([t.pieces, "" if t.score is None else f"{t.score:.4f}", int(t.cut_off), *loss])
+    blank = (None, None)
+    texts = (
+        [(f"{nats:.4f}", pieces) for nats, pieces in zip(*losses, strict=True)]
+        if losses
+        else [blank] * len(translations)
+    )
+    columns = ("pieces", "score", "cut_off", "reference_nats", "reference_pieces")
+    rows = (
+        (t.pieces, None if t.score is None else f"{t.score:.4f}", int(t.cut_off), *loss)
+        for t, loss in zip(translations, texts, strict=True)
+    )
+    write_table(output / f"{name}.csv", columns, rows)
 
 
 def _told(translation: Translation, alignment: Alignment | None) -> dict:

@@ -248,6 +248,15 @@ def test_a_resumed_training_goes_on_with_its_run(uri: str, tmp_path: Path) -> No
     assert curve(uri, first, "train/loss") == [(step, 100.0 - step) for step in range(10, 70, 10)]
 
 
+def test_a_step_that_was_never_written_is_logged_on_resume(uri: str, tmp_path: Path) -> None:
+    """Step 30 was still queued when the training was killed, though 40 of another process got there."""
+    file = tmp_path / "run_id"
+    first = training(uri, file, range(10, 30, 10), kill=True)
+    MlflowClient(uri).log_metric(first or "", "train/loss", 60.0, step=40)
+    assert training(uri, file, range(30, 60, 10)) == first
+    assert curve(uri, first, "train/loss") == [(step, 100.0 - step) for step in range(10, 60, 10)]
+
+
 def test_a_training_that_was_complete_keeps_its_run(uri: str, tmp_path: Path) -> None:
     first = training(uri, tmp_path / "run_id", range(10, 50, 10))
     assert training(uri, tmp_path / "run_id", range(0)) == first

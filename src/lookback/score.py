@@ -262,8 +262,8 @@ def _cells(name: str, row: Row) -> tuple[str, ...]:
         str(_bucket(row)),
         integer(row["n"]) + (" †" if 0 < row["n"] < SPARSE else ""),
         name,
-        interval(_score(row, "bleu")),
-        interval(_score(row, "chrf")),
+        interval(Score.of_row(row, "bleu")),
+        interval(Score.of_row(row, "chrf")),
         *(decimal(row[column], 3) for column in ("length_ratio", "brevity_penalty")),
         *(
             share(math.nan if row[column] is None else row[column])
@@ -276,12 +276,6 @@ def _bucket(row: Row) -> Bucket:
     return Bucket(row["bucket_low"], row["bucket_high"])
 
 
-def _score(row: Row, column: str) -> Score:
-    known = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
-    value, low, high = (math.nan if number is None else number for number in known)
-    return Score(value, low, high, row["n"], (value,))
-
-
 def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluate) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / "by_length.csv", (row for rows in systems.values() for row in rows))
@@ -290,7 +284,7 @@ def _write(folder: Path, systems: dict[str, list[Row]], settings: config.Evaluat
         known = {name: System(name, overall(rows)["max_train_words"] or 0) for name, rows in systems.items()}
         styles = looks(list(known.values()))
         lines = [
-            chart.of_scores(name, styles[known[name]], [_score(row, "bleu") for row in _shown(rows, settings)])
+            chart.of_scores(name, styles[known[name]], [Score.of_row(row, "bleu") for row in _shown(rows, settings)])
             for name, rows in systems.items()
         ]
         rows = next(iter(systems.values()))

@@ -27,7 +27,6 @@ Slopes and falls pass over buckets of fewer than two sentences, and over sentenc
 row in the table, however few sentences it has: `n` says so.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,9 +37,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lookback.config import Evaluate
+from lookback.csv_tables import Row, read_table, write_table
 from lookback.errors import LookbackError
 from lookback.evaluation.metrics import bleu_score, chrf_score
-from lookback.evaluation.tables import Row, read_table
 from lookback.stats.bootstrap import resampled_sums
 from lookback.stats.buckets import ALL_LENGTHS, Bucket, buckets
 from lookback.stats.significance import Estimate, Sampled, combined, deviations, estimate, holm, spread
@@ -259,10 +258,7 @@ def _numbers(found: Estimate) -> Row:
 
 def write_comparisons(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write `rows` as CSV with the header `COLUMNS`: p to 4 digits, other fractions with 3 decimals; None is blank."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _written(name, value) for name, value in row.items()} for row in rows)
+    write_table(path, COLUMNS, ([_written(name, row.get(name)) for name in COLUMNS] for row in rows))
 
 
 def _written(name: str, value: Any) -> Any:
@@ -272,5 +268,5 @@ def _written(name: str, value: Any) -> Any:
 
 
 def read_comparisons(path: Path) -> list[Row]:
-    """Read what `write_comparisons` wrote, as `lookback.evaluation.tables.read_table` does."""
+    """Read what `write_comparisons` wrote, as `lookback.csv_tables.read_table` does."""
     return read_table(path, COLUMNS, "compare")

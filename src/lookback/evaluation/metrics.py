@@ -50,7 +50,7 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
     """
     check_counts("hypotheses", hypotheses, references)
     bleu, chrf = BLEU(), CHRF(char_order=CHARACTER_ORDER)
-    # sacreBLEU gives no public way to the statistics of chrF; for both, this method is the only private thing used.
+    # Private, hence the cap on sacreBLEU's version in pyproject.toml: no public call returns the statistics of chrF.
     # A part at a time, since it keeps the n-grams of all references that it is given: 50 kB a sentence.
     bleu_counts, chrf_counts = (
         np.vstack(

@@ -1,6 +1,5 @@
-"""The result files of one run: what the report, and the reader of the repository, sees of it."""
+"""The result files of one run, which the report is made from."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lookback.config import Evaluate, Run
+from lookback.csv_tables import write_table
 from lookback.data.testsets import ALONE, FurtherSet, joined_name
 from lookback.evaluation import lexicon
 from lookback.evaluation.by_length import overall, rows_by_length
@@ -48,36 +48,34 @@ def evaluate(
 
     Args:
         sources, references, hypotheses: N lines each of plain text.
-        source_words: [N], by which a sentence finds its bucket.
-        further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
+        source_words: [N], the lengths that decide the buckets.
+        further_lengths: [N] for each unit of the settings' `further_buckets`, except source characters.
         search: columns cut_off, reference_nats, reference_pieces of N numbers each; None where a model has none.
         examples: translations with alignment, of test sentences (`index`) and of others (`source`).
-        training: what the training stage wrote of the run; a dictionary has no loss, parameters and target tokens.
-        output: the folder, which exists.
-        target_language: a code such as `fr`; of use only with `settings.legacy`.
-        further: of the other test sets, whose rows come last in by_length.csv and are in no other file.
+        training: training.json of the run; a dictionary has no loss, parameters and target tokens.
+        output: an existing folder.
+        target_language: a code such as `fr`; used only with `settings.legacy`.
+        further: translations of the other test sets; their rows come last in by_length.csv and are in no other file.
 
     Returns:
-        the rows of by_length.csv that are of the test set itself.
+        The rows of the test set itself in by_length.csv.
 
     Raises:
-        LookbackError: the lines do not match in number.
+        LookbackError: the numbers of lines differ.
     """
     texts: dict[str, Any] = {"source_words": source_words, "hypotheses": hypotheses, "references": references}
-    # One lexicon for all sets, which are made of the same sentences: what is dropped is counted alike.
+    # One lexicon for all sets, which are made of the same sentences: dropped words are counted in the same way.
     known = lexicon.learn(sources, references) if len(sources) == len(references) else None
     own: dict[str, Any] = {"sources": sources, "lexicon": known}
     rows = _rows(run, settings, target_language, search, own=own | {"further_lengths": further_lengths}, **texts)
     settings = _as_shared_out(settings, rows)
     write_rows(output / "by_length.csv", [*rows, *_further_rows(run, settings, target_language, further, known)])
-    with (output / "curves.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CURVE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: point[name] for name in CURVE_COLUMNS} for point in training["history"])
+    history = training["history"]
+    write_table(output / "curves.csv", CURVE_COLUMNS, ([point[name] for name in CURVE_COLUMNS] for point in history))
     record = {key: value for key, value in training.items() if key != "history"} | {"run": run.model_dump()}
     _write_json(output / "run.json", record)
     _write_json(output / "metrics.json", _metrics(rows, training))
-    # A line an example, without spaces: indented, each percent of the alignments would take a line.
+    # One line for each example, without spaces: indented, each percent of the alignments would take a line.
     kept = [_example(example, sources, references, source_words) for example in examples]
     lines = [json.dumps(example, ensure_ascii=False, separators=(",", ":")) for example in kept]
     (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
@@ -96,7 +94,7 @@ def _rows(
 ) -> list[Row]:
     """The rows of one test set, or of a part of it.
 
-    `texts` are source_words, hypotheses and references; `own` is what else `rows_by_length` is to know of them.
+    `texts` are source_words, hypotheses and references; `own` are further arguments of `rows_by_length`.
     """
     rows = rows_by_length(
         experiment=run.experiment,
@@ -119,7 +117,7 @@ def _rows(
 
 
 def _as_shared_out(settings: Evaluate, rows: Sequence[Row]) -> Evaluate:
-    """For the further sets: the buckets that the test set came to have. A part of it would be merged otherwise."""
+    """Settings for the further sets: the buckets of the test set, since a part of it would be merged into others."""
     unit = overall(rows)["bucket_by"]
     edges = tuple(row["bucket_high"] for row in rows if row["bucket_by"] == unit and row["bucket_high"])
     changes = {"bucket_edges": edges, "merge_below": 0, "further_buckets": {}, "window": None}
@@ -133,11 +131,10 @@ def _further_rows(
     further: Sequence[FurtherTranslations],
     known: lexicon.Lexicon | None,
 ) -> Iterator[Row]:
-    """A part of the test set has rows by length, a set of joined sentences one over all.
+    """Rows by length for a part of the test set; one row over all lengths for a set of joined sentences.
 
-    And but for that of single sentences a second, its subset `alone`: what the system wrote of the single sentences,
-    joined afterwards. The two are scored on the same references, so all that they differ by comes of translating the
-    sentences at once.
+    A set that joins two or more has a second row, its subset `alone`: the sentences translated one by one, then joined.
+    Both rows are scored on the same references, so they differ only by translating the sentences at once.
     """
     one_by_one: dict[int, str] = {}
     for found in further:
@@ -159,7 +156,7 @@ def _further_rows(
 
 
 def _metrics(rows: Sequence[Row], training: Mapping[str, Any]) -> dict[str, Any]:
-    """What `dvc metrics show` prints: one line a run."""
+    """What `dvc metrics show` prints: one line for each run."""
     total = overall(rows)
     unit = total["bucket_by"]
     longest = next(
@@ -196,7 +193,7 @@ def _example(
 
 
 def _in_percent(alignment: Mapping[str, Any]) -> dict[str, Any]:
-    """Whole percents: what a picture shows, at a third of the size in git."""
+    """Weights in whole percent, as precise as a picture, in a third of the bytes."""
     percent = [[round(100 * weight) for weight in row] for row in alignment["weights"]]
     pieces = {side: alignment[side] for side in ("source_pieces", "target_pieces")}
     return pieces | {"percent": percent}

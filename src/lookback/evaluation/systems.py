@@ -1,7 +1,9 @@
 """A system and one of its scores, as the report and `lookback.score` tell of them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 SPARSE = 50
 """A bucket with fewer sentences than this is marked, and no statement is made from it."""
@@ -33,6 +35,13 @@ class Score:
     high: float
     n: int
     seeds: tuple[float, ...]
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], column: str) -> Self:
+        """The score of a row of `by_length.csv`, with its interval."""
+        known = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
+        value, low, high = (math.nan if number is None else number for number in known)
+        return cls(value, low, high, row["n"], (value,))
 
     @property
     def sparse(self) -> bool:

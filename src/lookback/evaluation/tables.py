@@ -1,14 +1,10 @@
-"""Tables of scores as CSV: their columns, written and read again."""
+"""The table of scores: its columns, written and read again."""
 
-import csv
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lookback.errors import LookbackError
-
-Row = dict[str, Any]
-
+from lookback.csv_tables import Row, read_table, write_table
 
 COLUMNS: dict[str, Callable[[str], Any]] = {
     "experiment": str,
@@ -55,50 +51,13 @@ DECIMALS: dict[str, int] = dict.fromkeys(
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write `rows` as CSV with the header `COLUMNS`, rounded as `DECIMALS` says; None is blank."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: _written(name, value) for name, value in row.items()})
+    write_table(path, COLUMNS, ([_written(name, row.get(name)) for name in COLUMNS] for row in rows))
 
 
 def _written(name: str, value: Any) -> Any:
     return f"{value:.{DECIMALS.get(name, 4)}f}" if isinstance(value, float) else value
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read what `write_rows` wrote, as `read_table` does."""
-    return read_table(path, COLUMNS, "evaluate")
-
-
-def read_table(path: Path, columns: Mapping[str, Callable[[str], Any]], stage: str) -> list[Row]:
-    """Read a CSV file with a header, each value in the type of its column, a blank as None.
-
-    Args:
-        path: of the file, in which there may be other columns besides.
-        columns: the type of each.
-        stage: that writes the file; what a message tells to run.
-
-    Raises:
-        LookbackError: no such file, a column is missing, or a value has the wrong type.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run {stage} again to rewrite the file")
-            return [_typed(path, reader.line_num, row, columns) for row in reader]
-    except FileNotFoundError:
-        raise LookbackError(f"{path}: no such file; {stage} writes it") from None
-
-
-def _typed(path: Path, line: int, row: Mapping[str, str | None], columns: Mapping[str, Callable[[str], Any]]) -> Row:
-    typed: Row = {}
-    for name, kind in columns.items():
-        text = row[name]
-        try:
-            typed[name] = None if text is None or text == "" else kind(text)
-        except ValueError:
-            raise LookbackError(f"{path}: line {line}: {name} is {text!r}, which is not a number") from None
-    return typed
+def read_rows(path: Path, stage: str = "evaluate") -> list[Row]:
+    """Read what `write_rows` wrote, as `lookback.csv_tables.read_table` does; `stage` writes the file."""
+    return read_table(path, COLUMNS, stage)

@@ -3,7 +3,6 @@
 Needs no torch, as the report.
 """
 
-import csv
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lookback.config import Evaluate
-from lookback.errors import LookbackError
+from lookback.csv_tables import read_table, write_table
 from lookback.stats.bootstrap import percentile_interval, resampled_sums
 from lookback.stats.buckets import ALL_LENGTHS, buckets
 
@@ -24,22 +23,33 @@ class Point(TypedDict):
     """One point of a curve, and one row of `reports/<experiment>/runs/<run>/probe.csv`, whose columns are these."""
 
     measure: str
-    """What was measured, as `jacobian_norm`."""
+    """What was measured, such as `jacobian_norm`."""
     series: str
-    """Which of the lines of that measure, as `trained` and `untrained`."""
+    """Which line of that measure, such as `trained` or `untrained`."""
     x_by: str
-    """What `x` counts, as `steps`."""
+    """What `x` counts, such as `steps`."""
     x: float | None
-    """None for a number that is no curve."""
+    """None for a single number without a curve."""
     n: int
-    """Sentences (or positions) that `value` is the mean of; 1 for what is a property of the model."""
+    """Sentences (or positions) that `value` is the mean of; 1 for a property of the model."""
     value: float
     low: float
-    """With `high` the bootstrap interval of the mean, NaN where it makes no sense (n = 1)."""
+    """With `high` the bootstrap interval of the mean; NaN where n = 1."""
     high: float
 
 
-COLUMNS = tuple(Point.__annotations__)
+COLUMNS: dict[str, type] = {
+    "measure": str,
+    "series": str,
+    "x_by": str,
+    "x": float,
+    "n": int,
+    "value": float,
+    "low": float,
+    "high": float,
+}
+BLANKS = {"measure": "", "series": "", "x_by": "", "x": None, "value": math.nan, "low": math.nan, "high": math.nan}
+"""What a blank stands for; a column that is not here has none."""
 
 
 def ratio(
@@ -54,10 +64,9 @@ def ratio(
 ) -> list[Point]:
     """The sum of `numerators` [N] over the sum of `denominators` [N], a number of each for each sentence.
 
-    With denominators of 1 it is the mean over sentences. Sentences whose denominator is 0 have nothing to say and are
-    not counted; n is the number of the others, and without any there is no point. The interval is a percentile
-    bootstrap over these sentences, NaN for a single one; `seed` is a second part of its seed, so that points of equal n
-    do not share their chances.
+    With denominators of 1 it is the mean over sentences. Sentences whose denominator is 0 are left out; n counts the
+    others, and where n is 0 there is no point. The interval is a percentile bootstrap over these sentences, NaN for a
+    single one; `seed` is the second part of its seed, so that points of equal n are resampled independently.
     """
     sums = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)], axis=1)
     sums = sums[sums[:, 1] > 0]
@@ -82,7 +91,7 @@ def by_source_length(
 ) -> list[Point]:
     """A `ratio` for each bucket of source length, shortest first, then one over all sentences, whose x is None.
 
-    The x of a bucket is the mean length of its sentences in words, [N] `words`: the same for all systems.
+    The x of a bucket is the mean length of its sentences in `words` [N]: the same for all systems.
     """
     lengths, numerators, denominators = np.asarray(words), np.asarray(numerators), np.asarray(denominators)
     points = []
@@ -109,9 +118,9 @@ def averaged(
 
     Args:
         measure, series, x_by: as in `Point`.
-        values: [sentences, x], NaN where a sentence has none; an x at which none has any gives no point.
+        values: [sentences, x], NaN where a sentence has none; an x without any value gives no point.
         settings: resamples, confidence and seed.
-        logarithms: whether the values are logarithms of what is to be averaged, as a geometric mean.
+        logarithms: whether the values are logarithms; the points are then geometric means.
     """
     for x, column in enumerate(np.asarray(values, dtype=np.float64).T):
         known = column[~np.isnan(column)]
@@ -127,11 +136,8 @@ def averaged(
 
 
 def write_points(path: Path, points: Iterable[Point]) -> None:
-    """As CSV, to six digits; a column is empty where there is no number."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _text(value) for name, value in point.items()} for point in points)
+    """Write points as CSV, to six digits; None and NaN are blank."""
+    write_table(path, COLUMNS, ([_text(point[name]) for name in COLUMNS] for point in points))
 
 
 def _text(value: object) -> str:
@@ -140,25 +146,6 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_points(path: Path) -> list[Point]:
-    """What `write_points` wrote.
-
-    Raises:
-        LookbackError: a column is missing or holds no number.
-    """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; run the probe stage again")
-        points = []
-        for row in reader:
-            try:
-                value, low, high = (float(row[name] or "nan") for name in ("value", "low", "high"))
-                x, n = float(row["x"]) if row["x"] else None, int(row["n"])
-            except (ValueError, TypeError):
-                raise LookbackError(
-                    f"{path}: line {reader.line_num}: a value is not a number; run the probe stage again"
-                ) from None
-            names = {name: row[name] for name in ("measure", "series", "x_by")}
-            points.append(Point(**names, x=x, n=n, value=value, low=low, high=high))
-    return points
+def read_points(path: Path, stage: str = "probe") -> list[Point]:
+    """Read what `write_points` wrote, as `lookback.csv_tables.read_table` does; `stage` writes the file."""
+    return [Point(**row) for row in read_table(path, COLUMNS, stage, BLANKS)]

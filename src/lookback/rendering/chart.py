@@ -1,11 +1,8 @@
 """The charts of the report as data: lines of points with their intervals and counts.
 
-From a chart `figures.draw` makes the picture, `table` the CSV file behind it, `as_json` what the script of the page
-draws.
+From a chart, `figures.draw` makes the picture, `table` its numbers as CSV, `as_json` the data of the page's script.
 """
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,24 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from lookback.csv_tables import as_csv
 from lookback.evaluation.systems import SPARSE, Score, System
 from lookback.rendering.looks import Look
 from lookback.stats.buckets import Bucket
 
 LOWEST = 1e-12
-"""A logarithmic axis goes no further down."""
+"""The lower end of a logarithmic axis."""
 
 
 @dataclass(frozen=True)
 class Point:
     x: float
-    """On an axis of buckets the how manyth bucket, from 0."""
+    """On an axis of buckets the bucket's index, from 0."""
     y: float
     low: float = math.nan
     high: float = math.nan
     n: int | None = None
     seeds: tuple[float, ...] = ()
-    """Where `y` is the mean of several seeds: theirs."""
+    """Where `y` is the mean of several seeds: their values."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,13 @@ class Line:
     look: Look
     points: tuple[Point, ...]
     series: str = ""
-    """Which of the system's lines, where it has several: the look's dash tells these apart."""
+    """Which of the system's lines, where it has several; they differ by the dash of the look."""
     seed: int | None = None
     """Of a line of one seed among several."""
     thin: bool = False
-    """Drawn beside the others, without a name and markers: a further seed, a bound."""
+    """Drawn without a name and markers: a further seed, or a bound."""
     lowest: bool = False
-    """A marker at the lowest point, and no other."""
+    """Whether only the lowest point has a marker."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ class Axis:
     label: str
     log: bool = False
     top: float | None = None
-    """The largest value there can be, if there is one."""
+    """The largest possible value, if there is one."""
     digits: int | None = None
-    """After the point, in words and tables; as many as the size of a number asks for, if not told."""
+    """Decimals in text and tables; None: chosen by the size of each number."""
     buckets: tuple[Bucket, ...] = ()
     """Of an axis of buckets, or windows, from short to long."""
 
@@ -73,7 +71,7 @@ class Chart:
 
     @property
     def series(self) -> dict[str, Line]:
-        """A line of each series; of one alone there is nothing to tell."""
+        """One line of each series; empty where there is a single series."""
         found: dict[str, Line] = {}
         for line in self.lines:
             if not (line.thin and line.seed is not None):
@@ -90,7 +88,7 @@ class Chart:
 
 
 def of_scores(name: str, look: Look, scores: Sequence[Score]) -> Line:
-    """The line of one system's scores, one a bucket."""
+    """The line of one system's scores, one for each bucket."""
     return Line(
         system=name,
         look=look,
@@ -110,9 +108,9 @@ def by_length(
     """Scores in buckets as a chart.
 
     Args:
-        lines: at least one, a point a bucket.
-        buckets: from short to long; windows, which overlap, or buckets that do not.
-        marked: the systems whose training length is to be marked: none where the buckets are of other units.
+        lines: at least one, with a point for each bucket.
+        buckets: from short to long; windows overlap, other buckets do not.
+        marked: the systems whose training length is marked: none where the buckets count other units.
         y: what the scores are.
         unit: what lengths are counted in.
     """
@@ -125,17 +123,15 @@ def by_length(
 
 
 def table(chart: Chart) -> str:
-    """The chart as CSV: a row a point, under the names of the axes. A blank is NaN, or what was not counted."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["system", "series", "seed", chart.x.label, "n", chart.y.label, "low", "high", "seeds"])
+    """The chart as CSV: a row for each point, under the names of the axes. NaN and None are blank."""
+    rows = []
     for line in chart.lines:
-        seed = "" if line.seed is None or any(point.seeds for point in line.points) else line.seed
+        seed = None if any(point.seeds for point in line.points) else line.seed
         for point in line.points:
             x = str(chart.x.buckets[int(point.x)]).replace("–", "-") if chart.x.buckets else f"{point.x:g}"
             values = [*map(_number, (point.y, point.low, point.high)), " ".join(map(_number, point.seeds))]
-            writer.writerow([line.system, line.series, seed, x, "" if point.n is None else point.n, *values])
-    return buffer.getvalue()
+            rows.append([line.system, line.series, seed, x, point.n, *values])
+    return as_csv(["system", "series", "seed", chart.x.label, "n", chart.y.label, "low", "high", "seeds"], rows)
 
 
 def _number(value: float) -> str:
@@ -145,7 +141,7 @@ def _number(value: float) -> str:
 def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
     """The chart for the page's script (templates/report.js.j2), in JSON's types; NaN is null.
 
-    `systems` are the names of all: a line says which by its place in them.
+    A line gives its system as an index into `systems`, the names of all.
     """
 
     def axis(it: Axis) -> dict[str, Any]:
@@ -176,7 +172,7 @@ def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
 
 
 def _packed(point: Point) -> list[Any]:
-    """x, y, then low, high, n and the values of the seeds, as far as there are any."""
+    """x, y, low, high, n and the values of the seeds, without what is missing at the end."""
     numbers = [_rounded(value) for value in (point.x, point.y, point.low, point.high)]
     packed = [*numbers, point.n, [_rounded(seed) for seed in point.seeds] or None]
     while packed[-1] is None and len(packed) > 2:
@@ -192,14 +188,14 @@ def _rounded(value: float) -> float | int | None:
 
 
 def dasharray(dash: Any) -> str:
-    """A dash of matplotlib's as SVG has it."""
+    """A dash of matplotlib in SVG's notation."""
     if isinstance(dash, str):
         return {"-": "", ":": "1.5 2"}[dash]
     return " ".join(f"{length * 1.5:g}" for length in dash[1])
 
 
 def position(words: int, buckets: Sequence[Bucket]) -> float | None:
-    """Where a length lies on an axis of buckets; in an open bucket, its middle. Of windows, by their middles."""
+    """The place of a length on an axis of buckets: in an open bucket its middle; windows count by their middles."""
     bounds = [(bucket.low or 0, math.inf if bucket.high is None else bucket.high) for bucket in buckets]
     if any(before[1] >= after[0] for before, after in pairwise(bounds)):
         middles = [(low + high) / 2 for low, high in bounds]

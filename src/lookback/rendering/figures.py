@@ -4,7 +4,6 @@ Drawn with matplotlib's object interface: no window, no global state but the sty
 results give the same bytes: ids are salted with a constant, and no date or program version is written.
 """
 
-import csv
 import io
 import math
 import warnings
@@ -26,6 +25,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
 from lookback import config
+from lookback.csv_tables import as_csv
 from lookback.errors import LookbackError
 from lookback.evaluation.systems import SPARSE
 from lookback.rendering.chart import LOWEST, Chart, Line, position
@@ -364,15 +364,14 @@ def alignments(items: list[Alignment], width: float) -> Figure:
 
 
 def table(items: list[Alignment]) -> str:
-    """The weights as CSV, a row a pair of pieces, but for those of no weight; places count from 1."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["system", "target_place", "target_piece", "source_place", "source_piece", "weight"])
-    for item in items:
-        for row, column in zip(*np.nonzero(item.weights), strict=True):
-            pieces = (row + 1, item.target[row], column + 1, item.source[column])
-            writer.writerow([item.system, *pieces, f"{item.weights[row, column]:g}"])
-    return buffer.getvalue()
+    """The weights as CSV, a row for each pair of pieces with a weight above 0; places count from 1."""
+    columns = ["system", "target_place", "target_piece", "source_place", "source_piece", "weight"]
+    rows = (
+        (item.system, row + 1, item.target[row], column + 1, item.source[column], f"{item.weights[row, column]:g}")
+        for item in items
+        for row, column in zip(*np.nonzero(item.weights), strict=True)
+    )
+    return as_csv(columns, rows)
 
 
 def _grid(axes: Axes, rows: int, columns: int) -> None:

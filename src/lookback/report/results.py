@@ -4,17 +4,17 @@ Exactly the runs of the configuration's grid are read, each from its own folder;
 run is an error that names it, and a folder left over from a run that is no longer in the grid is not looked at.
 """
 
-import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lookback import config
 from lookback.architectures import ARCHITECTURES
+from lookback.csv_tables import read_table
 from lookback.errors import LookbackError
 from lookback.evaluation.comparison import read_comparisons
 from lookback.evaluation.systems import Score, System
@@ -29,7 +29,7 @@ JOINED = "joined-"
 """Begins the names of the sets of joined sentences in `by_length.csv`."""
 
 FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
-CURVE_COLUMNS = ("step", "target_tokens", "train_loss", "valid_loss")
+CURVE_COLUMNS: tuple[str, ...] = ("step", "target_tokens", "train_loss", "valid_loss")
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,8 @@ def read(experiment: config.Experiment, folder: Path) -> Results:
     """
     runs = tuple(_read_run(experiment, run, folder / "runs" / run.name) for run in experiment.runs)
     _one_test(runs)
-    runs = tuple(_with_speed(runs, _made_by("speed", experiment.name, read_points, folder / "speed.csv")))
+    read_speed = partial(read_points, stage="speed")
+    runs = tuple(_with_speed(runs, _made_by("speed", experiment.name, read_speed, folder / "speed.csv")))
     corpus = _json(folder / "corpus.json", dict, "the corpus", f"dvc repro tokenize@{experiment.name}")
     comparisons = _made_by("compare", experiment.name, read_comparisons, folder / "comparisons.csv")
     return Results(experiment, runs, corpus, tuple(comparisons))
@@ -293,7 +294,8 @@ def _read_run(experiment: config.Experiment, run: config.Run, folder: Path) -> R
                 f"{folder / name}: missing, so the report would lack {who}; make it with `{maker}`, "
                 f"or take the run out of grid in conf/{experiment.name}.yaml"
             )
-    rows = read_rows(folder / "by_length.csv")
+    evaluation = f"evaluate@{run.experiment}-{run.name}"
+    rows = read_rows(folder / "by_length.csv", evaluation)
     expected = (run.experiment, run.model, run.max_train_words, run.seed)
     for line, row in enumerate(rows, start=2):
         found = (row["experiment"], row["model"], row["max_train_words"], row["seed"])
@@ -302,14 +304,16 @@ def _read_run(experiment: config.Experiment, run: config.Run, folder: Path) -> R
                 f"{folder / 'by_length.csv'}: line {line}: these are results of {_joined(found)}, but the folder is "
                 f"that of {_joined(expected)}; make it again with `{command}`"
             )
+    nan = dict.fromkeys(CURVE_COLUMNS, math.nan)
+    curves = read_table(folder / "curves.csv", dict.fromkeys(nan, float), evaluation, nan)
     result = RunResult(
         run=run,
         rows=tuple(rows),
-        curves=tuple(_curves(folder / "curves.csv", command)),
+        curves=tuple(CurvePoint(**row) for row in curves),
         metrics=_json(folder / "metrics.json", dict, who, command),
         record=_json(folder / "run.json", dict, who, command),
         examples=tuple(_json(folder / "examples.json", list, who, command)),
-        points=tuple(read_points(folder / "probe.csv")),
+        points=tuple(read_points(folder / "probe.csv", f"probe@{run.experiment}-{run.name}")),
     )
     if not any(not bucket.is_all for bucket in result.by_bucket):
         raise LookbackError(
@@ -333,21 +337,6 @@ def _json(path: Path, kind: type, who: str, command: str) -> Any:
     if not isinstance(value, kind):
         raise LookbackError(f"{path}: holds no JSON {kind.__name__}; make it again with `{command}`")
     return value
-
-
-def _curves(path: Path, command: str) -> Iterator[CurvePoint]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in CURVE_COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise LookbackError(f"{path}: line 1: no column {missing[0]!r}; make it again with `{command}`")
-        for row in reader:
-            try:
-                yield CurvePoint(*(float(row[name] or "nan") for name in CURVE_COLUMNS))
-            except ValueError:
-                raise LookbackError(
-                    f"{path}: line {reader.line_num}: a value is not a number; make it again with `{command}`"
-                ) from None
 
 
 def _one_test(runs: Sequence[RunResult]) -> None:

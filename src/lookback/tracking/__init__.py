@@ -1,9 +1,9 @@
-"""What went on in training and evaluation, in MLflow, for looking at and comparing in its UI.
+"""Training and evaluation in MLflow, to look at and compare in its UI.
 
-An experiment of `conf/` is an experiment in MLflow, a run of its grid a run there of the same name, which training
-begins (`tracking.lightning`) and evaluation adds its scores to; one more run holds the report. Metrics have
-the same names in all runs. MLflow is a witness: where it fails, that is told in one line and the work goes on
-(`tracking.store`). It takes seconds to import, so nothing here does before it is needed.
+An experiment of `conf/` is an MLflow experiment, and a run of its grid an MLflow run of the same name: training begins
+it (`tracking.lightning`), evaluation adds its scores. One more run holds the report. Metrics have the same names in all
+runs. MLflow is only a witness: a failure is told in one line and the work goes on (`tracking.store`). MLflow takes
+seconds to import, so it is imported where it is first used.
 """
 
 from lookback.tracking.results import log_evaluation, log_report

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 GENERATED = ("reports", "runs.yaml", "dvc.lock", "mlflow.db*", "mlartifacts", "mlruns")
-"""What runs write themselves: a change there says nothing of the code and settings that made a result."""
+"""What runs write: a change there says nothing about the code and settings that made a result."""
 
 PACKAGES = ("torch", "pytorch-lightning", "datasets", "sentencepiece", "sacrebleu", "dvc", "mlflow", "lookback")
 
@@ -72,7 +72,7 @@ def hardware() -> str:
     cores = len(available(0)) if available else os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30
     parts = [_processor(), f"{cores} core{'' if cores == 1 else 's'}", f"{memory:.0f} GiB"]
-    torch = sys.modules.get("torch")  # importing it takes seconds, and who computes on a GPU has done so
+    torch = sys.modules.get("torch")  # importing it takes seconds; a stage that uses a GPU has imported it
     if torch is not None and torch.cuda.is_available():
         parts += [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What evaluation and report put into MLflow beside their files."""
+"""What the stages evaluate and report log to MLflow."""
 
 import json
 import math
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from lookback.csv_tables import Row
 from lookback.evaluation.by_length import overall
-from lookback.evaluation.tables import Row
-from lookback.tracking.run import Run, Status, flatten, stored_run
+from lookback.evaluation.systems import Score, System
+from lookback.stats.buckets import Bucket
+from lookback.tracking.run import Run, Status, flatten, logged, stored_run
 from lookback.tracking.store import ROLE_TAG, Connection, open_experiment
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
 PATIENCE = 20.0
-"""Seconds for one file to get to a server; nobody's training waits here."""
+"""Seconds for a call of the server; uploading a file takes longer than a metric, and no training waits here."""
 
 SCORES = (
     *("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "looping"),
@@ -48,7 +50,7 @@ def log_evaluation(
         name: of the run of the grid, and of the run in MLflow.
         run_id: of the training's run, if it is known.
         rows: of `rows_by_length`, of one system.
-        output: the run's folder with results; all files in it go along, `examples.json` also as text and pictures.
+        output: the run's folder of results; all its files are uploaded, `examples.json` also as text and pictures.
 
     Returns:
         The id of the run that the scores are in, or None if the store failed.
@@ -72,14 +74,14 @@ def log_evaluation(
 def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
     """Put the report of an experiment, its tables and its figures into the experiment's report run.
 
-    What an earlier report left there and this one does not have is deleted. The experiment's description gets links to
-    its runs, to their BLEU against length in one chart, and to the report.
+    Files of an earlier report that this one does not have are deleted. The experiment's description gets links to its
+    runs, to a chart of their BLEU against length, and to the report.
 
     Args:
         uri: of the store.
         experiment: the experiment's name.
         title: the experiment's title, which begins the description.
-        folder: with the report; all of it goes along but runs/, whose files are with their own MLflow runs.
+        folder: of the report; all of it is uploaded but runs/, whose files are in MLflow runs of their own.
     """
     connection = Connection(uri, f"the report of {experiment}", PATIENCE)
     opened = connection.ask(lambda client: open_experiment(client, uri, experiment))
@@ -98,8 +100,8 @@ def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
 def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: str) -> None:
     """Write the description of an experiment, which its page shows in one line of Markdown at the top.
 
-    Without the links one would have to find the runs behind the pages for other kinds of work that MLflow opens first,
-    and to change the axis of the chart from time to step.
+    MLflow first opens pages for other kinds of work and draws charts over time; the links lead to the runs and to a
+    chart over steps.
     """
     newest: dict[str, str] = {}
     for run in client.search_runs([experiment_id], f"tags.`{ROLE_TAG}` = 'run'", order_by=["start_time DESC"]):
@@ -135,7 +137,7 @@ def _delete_others(client: "MlflowClient", uri: str, run_id: str, kept: set[str]
 
 
 class EvaluationRun(Run):
-    """The run of a training if it has no other scores; or else one beside it."""
+    """The MLflow run of a training, or one beside it if that run holds other scores."""
 
     def __init__(
         self, uri: str, experiment: str, name: str, run_id: str | None, rows: Sequence[Row], output: Path
@@ -146,7 +148,6 @@ class EvaluationRun(Run):
         self.scores = scores(rows)
         self._training_run = run_id or "unknown"
         self._run = (_read_json(output / "run.json") or {}).get("run", {})
-        self._there: set[tuple[str, int]] = set()
         self._is_training_run = False
 
     def find(self, client: "MlflowClient", experiment_id: str) -> "StoredRun | None":
@@ -154,11 +155,7 @@ class EvaluationRun(Run):
         for run in [stored_run(client, self._run_id), *client.search_runs([experiment_id], beside)]:
             if run is None:
                 continue
-            there = {
-                (key, metric.step): metric.value
-                for key in {key for key, _ in self.scores} & run.data.metrics.keys()
-                for metric in client.get_metric_history(run.info.run_id, key)
-            }
+            there = logged(client, run, {key for key, _ in self.scores} & run.data.metrics.keys())
             if all(math.isclose(self.scores.get(point, math.nan), value) for point, value in there.items()):
                 self._there = set(there)
                 self._is_training_run = run.info.run_id == self._training_run
@@ -172,11 +169,8 @@ class EvaluationRun(Run):
         tags = {TRAINING_RUN_TAG: self._training_run, "mlflow.note.content": note, "mlflow.source.name": source}
         return super().tags_of_new() | tags
 
-    def is_new(self, key: str, step: int) -> bool:
-        return (key, step) not in self._there
-
     def finish(self, status: Status = "FINISHED") -> None:
-        """Leaves begin, end and status of a training's run as they are: they tell how long the training took."""
+        """Leaves start, end and status of a training's run as they are: they say how long the training took."""
         self.flush()
         if not self._is_training_run:
             super().finish(status)
@@ -198,7 +192,7 @@ def _buckets(rows: Sequence[Row]) -> list[Row]:
 
 
 def _length(row: Row, rows: Sequence[Row]) -> int:
-    """The upper bound of a bucket; for an open one, what it were if it was as wide as the bucket before it."""
+    """The upper bound of a bucket; of an open one, as if it were as wide as the bucket before it."""
     if row["bucket_high"] is not None:
         return row["bucket_high"]
     before = [other for other in rows if other["bucket_high"] == row["bucket_low"] - 1]
@@ -207,26 +201,17 @@ def _length(row: Row, rows: Sequence[Row]) -> int:
 
 
 def picture_of_length(rows: Sequence[Row]) -> "Figure":
-    """BLEU against length, with intervals, of one system: what the report shows for all systems together."""
-    from matplotlib.figure import Figure
+    """BLEU against length of one system, as the report draws it of all systems together."""
+    from lookback.rendering import chart, figures
+    from lookback.rendering.looks import looks
 
-    shown = _buckets(rows)
-    bleu = [row["bleu"] for row in shown]
-    below = [row["bleu"] - row["bleu_low"] if row["bleu_low"] is not None else 0.0 for row in shown]
-    above = [row["bleu_high"] - row["bleu"] if row["bleu_high"] is not None else 0.0 for row in shown]
-    names = [
-        f"{row['bucket_low']}+" if row["bucket_high"] is None else f"{row['bucket_low']}\N{EN DASH}{row['bucket_high']}"
-        for row in shown
-    ]
-    figure = Figure(figsize=(6.0, 3.5), layout="constrained")
-    axes = figure.subplots()
-    axes.errorbar(range(len(shown)), bleu, yerr=[below, above], marker="o", capsize=3)
-    axes.set_xticks(range(len(shown)), [f"{name}\nn={row['n']}" for name, row in zip(names, shown, strict=True)])
-    axes.set_ylim(0, 100)
-    axes.set_xlabel(str(overall(rows)["bucket_by"]).replace("_", " "))
-    axes.set_ylabel("BLEU")
-    axes.set_title(overall(rows)["system"])
-    return figure
+    total, shown = overall(rows), _buckets(rows)
+    system = System(total["model"], total["max_train_words"])
+    styles = looks([system])
+    line = chart.of_scores(system.name, styles[system], [Score.of_row(row, "bleu") for row in shown])
+    buckets = [Bucket(row["bucket_low"], row["bucket_high"]) for row in shown]
+    unit = total["bucket_by"].replace("_", " ")
+    return figures.draw(chart.by_length([line], buckets, styles, chart.Axis("BLEU", top=100, digits=1), unit), 6.0)
 
 
 def _pictures_of_alignments(system: str, examples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "Figure"]]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -21,7 +21,7 @@ LONGEST_VALUE = 500
 BATCH = 1_000
 """Metric values MLflow takes in one call."""
 WRITE_SECONDS = 2.0
-"""Metric values are gathered for so long, then written in one call."""
+"""Metric values are collected this long, then written in one call."""
 
 Point = tuple[str, float, int, int]
 """Key, value, time in milliseconds, step."""
@@ -30,8 +30,8 @@ Point = tuple[str, float, int, int]
 class Run:
     """One run in MLflow, begun by the first call that needs it.
 
-    It does no harm to the work it belongs to: metrics are written by another thread, and when the store fails, that is
-    told in one line and every later call does nothing.
+    It cannot harm the work that it tracks: another thread writes the metrics; a failure of the store is told in one
+    line, and every later call does nothing.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Run:
             experiment: the experiment, made if it is not there.
             name: of the run.
             params: nested; logged under dotted names.
-            tags: nested as well.
-            run_id: the run to go on with, if it is there.
+            tags: nested; as `params`.
+            run_id: the run to continue, if the store has it.
             server_patience: seconds; see `Connection`.
         """
         self.uri, self.experiment, self.name = uri, experiment, name
@@ -61,6 +61,8 @@ class Run:
         self._tags = flatten(tags or {})
         self._run_id = run_id
         self._server_patience = server_patience
+        self._there: set[tuple[str, int]] = set()
+        """Metric and step of the values that the run has already, which are not logged again."""
         self._reset()
 
     def _reset(self) -> None:
@@ -71,7 +73,7 @@ class Run:
         self._written_at = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Into another process goes what the run is, not the thread and the queue; it connects again there."""
+        """Without the thread and the queue: in another process the run connects again."""
         left_here = ("_connection", "_opened", "_unwritten", "_written_at")
         return {name: value for name, value in vars(self).items() if name not in left_here}
 
@@ -115,38 +117,25 @@ class Run:
             client.log_batch(self._run_id, params=new[start : start + 100], tags=tags[start : start + 100])
 
     def find(self, client: "MlflowClient", experiment_id: str) -> "StoredRun | None":
-        """The run to go on with; None: a new one."""
+        """The run to continue; None: begin a new one."""
         return stored_run(client, self._run_id)
 
     def has_our_params(self, run: "StoredRun") -> bool:
-        """Whether no parameter has another value there, which MLflow would refuse to change."""
+        """Whether no parameter has another value in `run`: MLflow would refuse to change it."""
         known = run.data.params
         return all(known.get(key, value) == value for key, value in self._params.items())
 
     def tags_of_new(self) -> dict[str, str]:
-        """What marks a run that was not there yet: as its source in the UI, the stage in dvc.yaml that makes it."""
+        """Tags of a run that is begun here; the UI shows the stage of dvc.yaml that makes it as its source."""
         return {ROLE_TAG: "run", "mlflow.source.name": f"train@{self.experiment}-{self.name}"}
 
     def opened(self, run_id: str) -> None:
-        """Called (in the thread that writes) when the id is known."""
+        """Called when the id is known, in the thread that writes."""
 
     # logging
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Add parameters; the names that the run has keep their values."""
-        new = {key: value for key, value in flatten(params).items() if key not in self._params}
-        self._params |= new
-        if self._opened and new:
-            self._connection.send(lambda client: self._write_params(client, new))
-
-    def _write_params(self, client: "MlflowClient", params: Mapping[str, str]) -> None:
-        from mlflow.entities import Param
-
-        assert self._run_id
-        client.log_batch(self._run_id, params=[Param(key, value) for key, value in params.items()])
-
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Note one value of each metric; it is written within `WRITE_SECONDS` or by `flush`."""
+        """Queue one value of each metric; the first call after `WRITE_SECONDS`, or `flush`, writes them."""
         if self.failure:
             return
         now = int(time.time() * 1000)
@@ -164,14 +153,10 @@ class Run:
 
         assert self._run_id
         while batch := self._unwritten[:BATCH]:
-            metrics = [Metric(*point) for point in batch if self.is_new(point[0], point[3])]
+            metrics = [Metric(*point) for point in batch if (point[0], point[3]) not in self._there]
             if metrics:
                 client.log_batch(self._run_id, metrics=metrics)
             del self._unwritten[: len(batch)]
-
-    def is_new(self, key: str, step: int) -> bool:
-        """False for a value that the run has already."""
-        return True
 
     def _position(self) -> str:
         return f" from step {self._unwritten[0][3]:,} on" if self._unwritten and self._unwritten[0][3] else ""
@@ -185,7 +170,7 @@ class Run:
         self._ask(lambda client, run_id: client.log_text(run_id, text, file))
 
     def log_figure(self, figure: "Figure", file: str) -> None:
-        """Put a picture into the run as `file`, of the kind that the name's ending says."""
+        """Put a picture into the run as `file`, in the format of its suffix."""
         self._ask(lambda client, run_id: client.log_figure(run_id, figure, file))
 
     def _ask(self, call: Callable[["MlflowClient", str], None]) -> None:
@@ -205,7 +190,7 @@ class Run:
         self._connection.flush()
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """Write the rest and the end of the run. More can be logged later, and is written by the next `finish`."""
+        """Write what is queued and the end of the run. What is logged later is written by the next `finish`."""
         self.flush()
         if self._opened:
             self._ask(lambda client, run_id: client.set_terminated(run_id, status))
@@ -235,7 +220,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def stored_run(client: "MlflowClient", run_id: str | None) -> "StoredRun | None":
-    """The run of that id; None if this store does not have it, or only in its bin."""
+    """The run of that id; None if the store does not have it, or has it as deleted."""
     from mlflow.exceptions import MlflowException
 
     if run_id is None:
@@ -247,3 +232,10 @@ def stored_run(client: "MlflowClient", run_id: str | None) -> "StoredRun | None"
             return None
         raise
     return run if run.info.lifecycle_stage == "active" else None
+
+
+def logged(client: "MlflowClient", run: "StoredRun", keys: Iterable[str]) -> dict[tuple[str, int], float]:
+    """The values that the run has of these metrics, by metric and step."""
+    return {
+        (key, metric.step): metric.value for key in keys for metric in client.get_metric_history(run.info.run_id, key)
+    }

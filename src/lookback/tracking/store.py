@@ -1,8 +1,8 @@
-"""The MLflow store: where it is, and how to talk to it without ever holding up or breaking the work that is tracked.
+"""The MLflow store: where it is, and how to call it without delaying or breaking the work that is tracked.
 
-All calls go through a `Connection`: a queue that a thread works off. The first failure ends it: it is told in one line,
-and every later call does nothing. So a server that dies, hangs or never was there costs the caller at most one wait
-of `Connection.patience` seconds.
+All calls go through a `Connection`: a queue that one thread empties. The first failure ends it: it is told in one line,
+and every later call does nothing. So a server that dies, hangs or never existed costs the caller at most one wait of
+`Connection.patience` seconds.
 """
 
 import logging
@@ -29,7 +29,7 @@ T = TypeVar("T")
 SERVER_PATIENCE, DATABASE_PATIENCE = 8.0, 60.0
 """Seconds to wait for a call to come back."""
 LOCK_SECONDS = 50.0
-"""To wait for another process that creates the database: a few seconds' work."""
+"""To wait for another process that creates the database, which takes it a few seconds."""
 
 REPORT_RUN = "report"
 ROLE_TAG = "lookback.role"
@@ -50,7 +50,7 @@ def database(uri: str) -> Path | None:
 
 
 def _one_at_a_time(uri: str) -> AbstractContextManager[Any]:
-    """A lock between processes: two that create one SQLite database, or one thing in it, get in each other's way."""
+    """A lock between processes: two that create the same SQLite database, or experiment in it, would collide."""
     file = database(uri)
     if file is None:
         return nullcontext()
@@ -59,10 +59,10 @@ def _one_at_a_time(uri: str) -> AbstractContextManager[Any]:
 
 
 class Connection:
-    """Calls to one MLflow store, made one after the other by a thread, until one fails.
+    """Calls to one MLflow store, which a thread makes in order until one fails.
 
     Attributes:
-        patience: seconds that `flush` waits for the store to answer anything before it gives the store up.
+        patience: seconds without an answer after which `flush` gives the store up.
         failure: why the store was given up, if it was.
     """
 
@@ -72,15 +72,15 @@ class Connection:
         Args:
             uri: of the store.
             subject: what is tracked, for the line that tells of a failure.
-            server_patience: the patience with a server. With a database it is a minute, since it may have to be created
-                first, or wait for other processes.
+            server_patience: the patience with a server. With a database it is a minute: it may have to be created, or
+                be locked by other processes.
         """
         self.uri = uri
         self.subject = subject
         self.patience = DATABASE_PATIENCE if database(uri) else server_patience
         self.failure: str | None = None
         self.position: Callable[[], str] = str
-        """From where on the subject is not logged, as " from step 7 on": part of the line that tells of a failure."""
+        """Gives the place from which the subject is not logged, as " from step 7 on", for the line on a failure."""
         self._calls: deque[Callable[[MlflowClient], Any]] = deque()
         self._changed = threading.Condition()
         self._progress = 0.0
@@ -88,7 +88,7 @@ class Connection:
         self._thread: threading.Thread | None = None
 
     def send(self, call: Callable[["MlflowClient"], Any]) -> None:
-        """Have `call` made some time; returns at once."""
+        """Queue `call`; returns at once."""
         with self._changed:
             if self.failure:
                 return
@@ -99,14 +99,14 @@ class Connection:
             self._changed.notify_all()
 
     def ask(self, call: Callable[["MlflowClient"], T]) -> T | None:
-        """What `call` returns, after all calls sent before; None when the store has failed."""
+        """Queue `call`, wait for it, and return what it returns; None when the store has failed."""
         answers: list[T] = []
         self.send(lambda client: answers.append(call(client)))
         self.flush()
         return answers[0] if answers else None
 
-    def flush(self) -> bool:
-        """Wait until all calls are made. False when the store has failed, which a call that hangs makes it."""
+    def flush(self) -> None:
+        """Wait until all calls are made or the store has failed; a call that hangs is a failure."""
         with self._changed:
             self._progress = time.monotonic()
             while self._calls and not self.failure:
@@ -117,7 +117,6 @@ class Connection:
                     self._fail(f"no answer in {self.patience:g} s")
                     break
                 self._changed.wait(min(left, 1.0))
-            return not self.failure
 
     def _work(self) -> None:
         client = None
@@ -152,7 +151,7 @@ class Connection:
             self._progress = time.monotonic()
 
     def _fail(self, reason: str) -> None:
-        """Give the store up, and tell so: once, in one line."""
+        """Give the store up, and say so once, in one line."""
         with self._changed:
             if self.failure:
                 return
@@ -167,8 +166,8 @@ class Connection:
 
 
 def _import() -> None:
-    """Load MLflow, told to give up soon and to say nothing."""
-    # What the user has set stands. MLflow itself tries 8 times, for up to 120 s each.
+    """Import MLflow, set to give up soon and to print nothing."""
+    # What the user has set stays. MLflow's default is 8 attempts of up to 120 s each.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "6")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -182,7 +181,7 @@ def _import() -> None:
 
 
 def _client(uri: str, answered: Callable[[], None]) -> "MlflowClient":
-    """A client that reports each time that the store has answered."""
+    """A client that calls `answered` each time that the store has answered."""
     from mlflow import MlflowClient
 
     with _one_at_a_time(uri):
@@ -193,7 +192,7 @@ def _client(uri: str, answered: Callable[[], None]) -> "MlflowClient":
 
 
 class _Reporting:
-    """An object whose methods call `answered` when they come back."""
+    """An object whose methods call `answered` when they return."""
 
     def __init__(self, client: object, answered: Callable[[], None]) -> None:
         self._client, self._answered = client, answered
@@ -211,14 +210,14 @@ class _Reporting:
 
 
 def _check_writable(file: Path) -> None:
-    """Raise at once what MLflow would try again for more than a minute: no database, locked, not to be written."""
+    """Raise at once where MLflow would retry for more than a minute: no database, locked, or read-only."""
     with closing(sqlite3.connect(file, timeout=5.0, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         database.execute("ROLLBACK")
 
 
 def _reason(error: BaseException) -> str:
-    """The root of an exception in one short line."""
+    """The root cause of an exception in one short line."""
     seen = {id(error)}
     while (cause := error.__cause__ or error.__context__) is not None and id(cause) not in seen:
         seen.add(id(cause))
@@ -235,10 +234,10 @@ def _without_password(uri: str) -> str:
 
 
 def open_experiment(client: "MlflowClient", uri: str, name: str) -> tuple[str, str]:
-    """The ids of an MLflow experiment and of its report run, made where they are not there yet.
+    """The ids of an MLflow experiment and of its report run, created where they do not exist.
 
-    The report run holds what belongs to all runs of the experiment. It stands beside them, not above: the UI would fold
-    the children of a run away, and with them what it is opened for.
+    The report run holds what belongs to all runs of the experiment. It is beside them, not their parent, since the UI
+    hides the children of a run.
     """
     file = database(uri)
     with _one_at_a_time(uri):
