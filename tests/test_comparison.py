@@ -12,7 +12,16 @@ from scipy import stats
 from lookback.config import Evaluate
 from lookback.errors import LookbackError
 from lookback.evaluation.by_length import rows_by_length
-from lookback.evaluation.comparison import COLUMNS, Row, System, compare, read_comparisons, write_comparisons
+from lookback.evaluation.comparison import (
+    COLUMNS,
+    Joined,
+    Row,
+    System,
+    compare,
+    compare_joined,
+    read_comparisons,
+    write_comparisons,
+)
 from lookback.evaluation.metrics import bleu_score, sentence_statistics
 from lookback.stats.significance import Sampled, combined, estimate, holm
 
@@ -98,6 +107,7 @@ def repeated(request: pytest.FixtureRequest) -> tuple[tuple, dict[tuple, float],
         gap = true[one] - true[other]
         expected |= {("difference", one, other, *bounds): gap[i] for i, bounds in enumerate(BOUNDS)}
         expected["gap_growth", one, other, None, None] = TO_SLOPE @ gap[:4]
+        expected["gap_growth_inside", one, other, None, None] = gap[1] - gap[0]
     generator, found = np.random.default_rng(3), {}
     for draw in range(draws):
         systems, lengths = drawn_systems(generator, each, QUALITIES, seeds, effect)
@@ -126,7 +136,7 @@ def test_intervals_cover_as_they_claim_and_tests_keep_their_level(repeated) -> N
     assert np.mean(list(covered.values())) > 0.94
     assert np.mean(list(covered.values())) < (0.965 if seeds == 1 else 0.99)
     no_difference = [numbers for row, numbers in found.items() if row[1:3] == ("even", "twin")]
-    assert len(no_difference) == 6
+    assert len(no_difference) == 7
     rejected = [np.mean(numbers[:, 3] <= 0.05) for numbers in no_difference]
     assert max(rejected) < 0.05 + 4 * error, rejected
     if seeds == 1:
@@ -148,13 +158,16 @@ def test_the_true_values_are_found(repeated) -> None:
         assert power["difference", "even", "falling", 31, 40] > 0.99
         assert power["difference", "even", "falling", 31, 40] > power["difference", "even", "falling", 1, 10] + 0.3
         assert power["gap_growth", "even", "falling", None, None] > 0.9
+        # The gap grows here by 6 BLEU from the first bucket to the second, and by 26 from the first to the last.
+        assert 0.1 < power["gap_growth_inside", "even", "falling", None, None] < 0.9
     if seeds == 3:
         assert power["difference", "even", "falling", 31, 40] > 0.8
 
 
 def test_p_and_interval_agree(repeated) -> None:
     _, _, found = repeated
-    for row in [row for row in found if row[2]]:
+    assert {row[0] for row in found if np.isnan(found[row][:, 3]).any()} <= {"mean", "spread"}
+    for row in [row for row in found if row[0] not in ("mean", "spread")]:
         _, low, high, p, _ = found[row].T
         assert ((p < 0.05) == ((low > 0) | (high < 0))).all()
         assert p.min() >= 1 / 201
@@ -173,6 +186,43 @@ def test_sentences_alone_would_be_too_sure_where_seeds_differ() -> None:
     both, first = np.mean(rejected, axis=0)
     assert both <= 0.1
     assert first > 0.5
+
+
+@pytest.mark.parametrize(("seeds", "effect"), [(1, 0.0), (2, 0.12)])
+def test_joined_sentences_are_tested_as_the_rest(seeds: int, effect: float) -> None:
+    """60 lines of 40 words, as the experiments have them of four sentences; once joining costs nothing, once much."""
+    generator, draws, lengths = np.random.default_rng(12), 150, np.full(60, 40)
+    true = {"even": 0.0, "joined-worse": float(truth_of_40(2.0, effect) - truth_of_40(1.5, effect))}
+    found: dict[str, list[Row]] = {name: [] for name in true}
+    for draw in range(draws):
+        common = generator.normal(0, 0.8, len(lengths))
+        sets = []
+        for name, top in (("even", 2.0), ("joined-worse", 1.5)):
+            trained = generator.normal(0, effect, seeds)
+            alone, together = (
+                [counts(lengths, correct_words(generator, t, 0, lengths, common) + e, generator) for e in trained]
+                for t in (2.0, top)
+            )
+            sets.append(Joined(name, "joined-4", alone, together))
+        for row in compare_joined(sets, SETTINGS.model_copy(update={"seed": draw})):
+            found[row["system"]].append(row)
+    for name, rows in found.items():
+        numbers = np.array([[row[key] for key in ("value", "low", "high", "p")] for row in rows])
+        covered = np.mean((numbers[:, 1] <= true[name]) & (true[name] <= numbers[:, 2]))
+        # Standard error 1.8 points; with two seeds on the safe side.
+        assert 0.95 - 0.055 < covered <= (0.99 if seeds == 1 else 1.0), name
+        assert numbers[:, 0].mean() == pytest.approx(true[name], abs=0.5)
+        assert ((numbers[:, 3] < 0.05) == ((numbers[:, 1] > 0) | (numbers[:, 2] < 0))).all()
+    assert np.mean([row["p"] < 0.05 for row in found["even"]]) < 0.05 + 0.055
+    assert np.mean([row["p"] < 0.05 for row in found["joined-worse"]]) > (0.9 if seeds == 1 else 0.5)
+
+
+def truth_of_40(top: float, effect: float) -> np.ndarray:
+    """Expected BLEU of endless lines of 40 words: what is hard in a line, the system's chance, and that of seeds."""
+    chance = stats.norm.ppf((np.arange(4000) + 0.5) / 4000) * math.hypot(0.8, 0.5)
+    effects = effect * stats.norm.ppf((np.arange(9) + 0.5) / 9)
+    sums = [counts(np.full(4000, 40), top + chance + seed).sum(axis=0) for seed in effects]
+    return bleu_score(np.stack(sums)).mean()
 
 
 # --- numbers and their chance -----------------------------------------------------------------------------------------
@@ -255,12 +305,15 @@ def test_values_by_hand() -> None:
     lines = [np.polyfit(means, values[:4], 1)[0] * 10 for values in (even, falling)]
     assert [row["value"] for row in only(rows, measure="slope")] == pytest.approx(lines)
     assert only(rows, measure="gap_growth")[0]["value"] == pytest.approx(lines[0] - lines[1])
+    growth = ((even - falling)[1] - (even - falling)[0]) / (means[1] - means[0]) * 10
+    inside = only(rows, measure="gap_growth_inside")[0]
+    assert (inside["value"], inside["n"]) == (pytest.approx(growth), 60)
     (inside,), (beyond,) = (only(rows, measure=name, system="even") for name in ("capacity", "extrapolation"))
     assert (inside["value"], beyond["value"]) == pytest.approx((even[0] - even[1], even[1] - even[3]))
     assert [row["bucket_low"] for row in (inside, beyond)] == [1, 11]
     assert [row["bucket_high"] for row in (inside, beyond)] == [20, 40]
     assert all(tuple(row) == tuple(COLUMNS) for row in rows)
-    assert {row["n"] for row in rows} == {30, 120}
+    assert {row["n"] for row in rows} == {30, 60, 120}
     assert {row["seeds"] for row in rows} == {2}
 
 
@@ -379,6 +432,50 @@ def test_which_buckets_the_falls_are_between(max_train_words: int | None, longes
     assert {row["measure"]: (row["bucket_low"], row["bucket_high"]) for row in rows} == expected
     smallest = {row["measure"]: row["n"] for row in rows if row["bucket_high"] is None}
     assert set(smallest.values()) <= {2}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "n"), [(40, 40, 120), (40, 30, 90), (30, 40, 90), (35, 40, 90), (10, 40, 0), (40, None, 0)]
+)
+def test_gaps_grow_inside_the_training_length_that_both_share(one: int, other: int | None, n: int) -> None:
+    systems, lengths = two()
+    systems = [System(s.name, words, s.statistics) for s, words in zip(systems, (one, other), strict=True)]
+    rows = compare(systems, lengths, SETTINGS)
+    inside = only(rows, measure="gap_growth_inside")
+    assert [row["n"] for row in inside] == ([n] if n else [])
+    if n == 120:
+        assert {**inside[0], "measure": "gap_growth"} == only(rows, measure="gap_growth")[0]
+
+
+def joined_pair(each: int = 20, seeds: int = 2) -> list[Joined]:
+    systems, _ = two(each, seeds)
+    pair = systems[0].statistics, systems[1].statistics
+    return [Joined("s", "joined-2", *pair), Joined("s", "joined-4", pair[1], pair[1]), Joined("t", "joined-2", *pair)]
+
+
+def test_joined_sentences_by_hand() -> None:
+    found = joined_pair()
+    rows = compare_joined(found, SETTINGS)
+    scores = [[np.mean([bleu_score(s.sum(0)) for s in part]) for part in (i.alone, i.together)] for i in found]
+    assert [row["value"] for row in rows] == pytest.approx([alone - together for alone, together in scores])
+    assert [(row["system"], row["test_set"], row["n"], row["seeds"]) for row in rows] == [
+        ("s", "joined-2", 80, 2),
+        ("s", "joined-4", 80, 2),
+        ("t", "joined-2", 80, 2),
+    ]
+    assert all(tuple(row) == tuple(COLUMNS) and row["measure"] == "joined" for row in rows)
+    first, equal, other = rows
+    assert first["value"] > 0, "positive where the score falls"
+    assert (equal["value"], equal["p"]) == (0, 1)
+    assert [row["p_corrected"] for row in rows] == [*holm([first["p"], 1.0]), other["p"]]
+
+
+def test_one_joined_line_has_no_test() -> None:
+    (first, *_) = joined_pair(seeds=1)
+    one = Joined("s", "joined-2", [first.alone[0][:1]], [first.together[0][:1]])
+    (row,) = compare_joined([one], SETTINGS)
+    assert [row[name] is None for name in ("value", "low", "high", "p", "p_corrected")] == [False, *[True] * 4]
+    assert compare_joined([], SETTINGS) == []
 
 
 def test_no_line_through_one_bucket() -> None:
