@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from lookback.config import Experiment, FragmentCorpus, ModelSettings
 from lookback.evaluation.systems import SPARSE
 from lookback.rendering.wording import code, decimal, integer, listed
+from lookback.report.claims import TOO_LOW
 from lookback.report.results import Results, RunResult
 from lookback.stats.buckets import ALL_LENGTHS
 
@@ -211,9 +212,11 @@ def reading(results: Results) -> list[str]:
         )
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
-        "A sentence of this report says that one score is higher or lower only where the two intervals, as printed, do "
-        "not meet. That is stricter than a test of the difference; nothing is corrected for the number of comparisons. "
-        "Where a p is given, the sentence rests on that test.",
+        f"A sentence says that a score falls, or is above another, only where a paired bootstrap test (Riezler and "
+        f"Maxwell 2005) has p < {1 - settings.confidence:g}, over the buckets of a pair corrected (Holm 1979); else that "
+        "nothing is shown. The number and interval beside it are those of the test, in comparisons.csv: made of scores "
+        f"before they are rounded, so the printed scores may differ by 0.1 more or less. Two scores under {TOO_LOW:g} "
+        "BLEU are too low to fall. Probes and published curves have no such test: there two intervals must not meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
