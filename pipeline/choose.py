@@ -16,6 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lookback.architectures import ARCHITECTURES
 from lookback.config import Experiment, FilesCorpus, load_experiment, read_yaml
 from lookback.errors import LookbackError
 from pipeline import stage
@@ -43,14 +44,21 @@ def spelled_out(names: Iterable[str]) -> dict[str, Any]:
         experiment = load_experiment(name)
         experiments[name] = {"input": corpus_input(experiment)}
         for run in experiment.runs:
+            architecture = ARCHITECTURES[experiment.models[run.model].architecture]
             runs[f"{name}-{run.name}"] = {
                 "experiment": name,
                 "run": run.name,
                 "model": run.model,
-                "architecture": experiment.models[run.model].architecture,
+                "model_code": module_file(architecture.model),
+                "training_code": module_file(architecture.trainer),
                 "max_train_words": run.max_train_words,
             }
     return {"experiments": experiments, "runs": runs}
+
+
+def module_file(path: str) -> str:
+    """The file of `lookback.package.module:name`."""
+    return f"src/{path.split(':')[0].replace('.', '/')}.py"
 
 
 def chosen() -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lookback import models
-from lookback.config import Experiment, Run, WordByWord, load_params
+from lookback.config import Experiment, NetworkSettings, Run, load_params
 from lookback.data.encoded import EncodedSplit
 from lookback.models.saved import load_model, place
 from lookback.probes import alignments, gradients, readability, recurrence
@@ -34,7 +34,7 @@ def main() -> None:
 
 def measure(experiment: Experiment, layout: stage.Layout, run: Run) -> Iterator[Point]:
     settings, folder, hardware = experiment.model(run), layout.model(run.name), load_params().hardware
-    if experiment.probe is None or isinstance(settings, WordByWord):
+    if experiment.probe is None or not isinstance(settings, NetworkSettings):
         return
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
     model = place(load_model(folder), hardware)

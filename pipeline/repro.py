@@ -1,12 +1,13 @@
 """`dvc repro`, with several runs at once: DVC alone runs one stage after the other.
 
-First what all runs need, then the stages of each run, `--jobs` runs at a time, each with its share of the
-processor's cores, then a plain `dvc repro` for all that is left.
+First DVC is asked what is stale. If anything is: what all runs need, then the stages of each run that has a stale one,
+`--jobs` runs at a time, each with its share of the processor's cores, then a plain `dvc repro` for all that is left.
 
 Example: python -m pipeline.repro --jobs 2
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,19 +17,31 @@ from pathlib import Path
 from lookback.errors import LookbackError
 from pipeline import choose, stage
 
+SHARED = ("download", "prepare", "tokenize", "testsets")
 PER_RUN = ("train", "translate", "probe", "evaluate")
 
 
-def dvc_repro(*arguments: str, threads: int | None = None) -> None:
-    """Raises a `LookbackError` if a stage fails; the stage has then said why."""
+def dvc(*arguments: str, threads: int | None = None, stdout: int | None = None) -> str:
+    """What DVC writes to `stdout`, if that is a pipe.
+
+    Raises:
+        LookbackError: DVC or a stage fails, and has then said why.
+    """
     # The stages' commands begin with `python`, which is to be this one, in an activated environment or not.
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
     # DVC itself gives up after three seconds when another process holds its lock.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
-    if subprocess.run(command, env=environment, check=False).returncode:
-        raise LookbackError(f"dvc repro {' '.join(arguments)} failed; the reason stands above")
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    done = subprocess.run(command, env=environment, check=False, stdout=stdout, text=True)
+    if done.returncode:
+        raise LookbackError(f"dvc {' '.join(arguments)} failed; the reason stands above")
+    return done.stdout
+
+
+def stale() -> set[str]:
+    """The stages that changed, or whose inputs did; not yet those whose inputs will, once these have run."""
+    return set(json.loads(dvc("status", "--json", stdout=subprocess.PIPE)))
 
 
 def main() -> None:
@@ -39,16 +52,23 @@ def main() -> None:
     jobs = max(1, min(jobs, cores))
     chosen = choose.chosen()
     if jobs > 1:
-        dvc_repro(*(f"testsets@{name}" for name in chosen["experiments"]))
+        waiting = stale()
+        if not waiting:
+            print("Data and pipelines are up to date.")  # as `dvc repro` says it
+            return
+        if any(name.split("@")[0] in SHARED for name in waiting):
+            dvc("repro", *(f"testsets@{name}" for name in chosen["experiments"]))
+            waiting = stale()
+        runs = [name for name in chosen["runs"] if any(f"{part}@{name}" in waiting for part in PER_RUN)]
         # The longest runs first, so that none is left over at the end while the other cores stand idle.
-        order = sorted(chosen["runs"], key=lambda name: -chosen["runs"][name]["max_train_words"])
+        runs.sort(key=lambda name: -chosen["runs"][name]["max_train_words"])
 
         def work(name: str) -> None:
-            dvc_repro("-s", *(f"{part}@{name}" for part in PER_RUN), threads=cores // jobs)
+            dvc("repro", "-s", *(f"{part}@{name}" for part in PER_RUN), threads=cores // jobs)
 
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(work, order))
-    dvc_repro()
+            list(pool.map(work, runs))
+    dvc("repro")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Writes:  reports/<experiment>/speed.csv: ratios, a row a point (see `lookback.pr
 Example: python -m pipeline.speed --experiment scores
 """
 
-from lookback.config import WordByWord, load_params
+from lookback.config import NetworkSettings, load_params
 from lookback.probes.points import write_points
 from lookback.probes.speed import measure
 from pipeline import stage
@@ -17,7 +17,7 @@ def main() -> None:
     given = stage.parser(__doc__).parse_args()
     experiment, layout = stage.load(given.experiment)
     settings = {run.model: experiment.model(run) for run in experiment.runs}
-    networks = {name: model for name, model in settings.items() if not isinstance(model, WordByWord)}
+    networks = {name: model for name, model in settings.items() if isinstance(model, NetworkSettings)}
     points = []
     if experiment.speed is not None and networks:
         vocabulary, beam = experiment.tokenize.vocabulary_size, experiment.translate.beam

@@ -1,8 +1,8 @@
 """Trains one run of the grid; killed at any moment and started again, a network goes on from its last validation.
 
 Reads:   conf/<experiment>.yaml: train, models.<model>; params.yaml: hardware; data/<experiment>/encoded/
-Writes:  models/<experiment>/<run>/: weights.safetensors and config.json, or of word_by_word dictionary.json; the
-         tokenizer, training.json
+Writes:  models/<experiment>/<run>/: weights.safetensors and config.json, or of a dictionary
+         dictionary.json; the tokenizer, training.json
 Example: python -m pipeline.train --experiment demo --run bahdanau-60-s1 (--fast-dev-run: does it work at all?)
 """
 
@@ -10,12 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lookback.config import WordByWord, load_params
-from lookback.decoding import dictionary
+from lookback.architectures import ARCHITECTURES, load
+from lookback.config import load_params
 from lookback.tracking import tracking_uri
 from lookback.tracking.lightning import MLflowRunLogger
 from lookback.tracking.provenance import provenance
-from lookback.training.run import train
 from pipeline import stage
 
 
@@ -26,30 +25,23 @@ def main() -> None:
     experiment, layout = stage.load(given.experiment)
     run, hardware = experiment.run(given.run), load_params().hardware
     model, settings = experiment.model(run), experiment.training(run)
+    train = load(ARCHITECTURES[model.architecture].trainer)
     facts = provenance(stage.project_root()) | stage.fingerprints(stage.read_json(layout.corpus_manifest))
     if given.fast_dev_run:
         with TemporaryDirectory() as folder:
             resume, output = Path(folder, "resume"), Path(folder, "model")
-            if isinstance(model, WordByWord):
-                dictionary.train(model, layout.encoded, run, output, facts)
-                return
             train(model, settings, hardware, layout.encoded, run, resume, output, facts, fast_dev_run=True)
         return
 
     about = {"run": run.model_dump(), "model": model.model_dump(mode="json")}
-    if not isinstance(model, WordByWord):
+    if settings:
         about["train"] = settings.model_dump(mode="json")
     resume, output = layout.resume(run.name), layout.model(run.name)
     logger = MLflowRunLogger(
         tracking_uri(stage.project_root()), experiment.name, run.name, about, facts, resume / "mlflow_run_id"
     )
-    if isinstance(model, WordByWord):
-        result = dictionary.train(model, layout.encoded, run, output, facts)
-        logger.log_metrics({"train/entries": result["entries"]})
-        logger.finalize("success")
-    else:
-        result = asdict(train(model, settings, hardware, layout.encoded, run, resume, output, facts, logger))
-    about = result | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
+    result = train(model, settings, hardware, layout.encoded, run, resume, output, facts, logger=logger)
+    about = asdict(result) | about | {"provenance": facts, "mlflow_run_id": logger.run_id}
     stage.write_json(output / "training.json", about)
 
 

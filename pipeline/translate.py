@@ -14,25 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lookback.config import Translate, WordByWord, load_params
+from lookback.config import Translate, load_params
 from lookback.data import testsets
 from lookback.data.encoded import EncodedSplit
-from lookback.decoding import dictionary
-from lookback.decoding.translate import (
-    Alignment,
-    Translation,
-    evenly_by_length,
-    reference_loss,
-    translate,
-    translate_with_alignment,
-)
-from lookback.models.saved import load_model, place
+from lookback.decoding.translate import Alignment, Translation, evenly_by_length
+from lookback.decoding.translator import load_translator
 from lookback.tokenizer import load_tokenizer
-from lookback.tokenizer.words import UNKNOWN_MARK
 from pipeline import stage
 
 Ids = Sequence[Sequence[int]]
-Losses = Sequence[tuple[str, str]]
 
 
 def main() -> None:
@@ -41,53 +31,40 @@ def main() -> None:
     run, settings = experiment.run(given.run), experiment.translate
     folder, output = layout.model(run.name), layout.translations(run.name)
     tokenizer = load_tokenizer(folder, experiment.prepare.normalization)
+    translator = load_translator(folder, tokenizer, load_params().hardware)
     test = EncodedSplit.open(layout.encoded, "test")
     sources, references = ([side[i].tolist() for i in range(len(test))] for side in (test.source, test.target))
 
-    name = f"translate {run.experiment}/{run.name}"
-    if isinstance(experiment.models[run.model], WordByWord):
-        entries = dictionary.load(folder)
+    def work(sources: Ids, references: Ids, search: Translate, name: str, title: str) -> None:
+        translations = translator.translate(sources, search, title)
+        losses = translator.reference_loss(sources, references, search.batch_sentences, f"{title}: reference loss")
+        write(output, name, translations, losses)
 
-        def work(sources: Ids, references: Ids, search: Translate, name: str) -> tuple[list[Translation], Losses]:
-            banned = UNKNOWN_MARK if search.ban_unknown else None
-            allowed = {source: target for source, target in entries.items() if target != banned}
-            return [dictionary.translate(allowed, tokenizer, source) for source in sources], [("", "")] * len(sources)
-
-        def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
-            return dictionary.translate(entries, tokenizer, source), None
-    else:
-        model = place(load_model(folder), load_params().hardware)
-
-        def work(sources: Ids, references: Ids, search: Translate, name: str) -> tuple[list[Translation], Losses]:
-            translations = translate(model, tokenizer, sources, search, name)
-            nats, pieces = reference_loss(model, sources, references, search.batch_sentences, f"{name}: reference loss")
-            losses = [(f"{loss:.4f}", str(count)) for loss, count in zip(nats, pieces, strict=True)]
-            return translations, losses
-
-        def example(source: Sequence[int]) -> tuple[Translation, Alignment | None]:
-            return translate_with_alignment(model, tokenizer, source, settings)
-
+    title = f"translate {run.experiment}/{run.name}"
     output.mkdir(parents=True, exist_ok=True)
-    write(output, "test", *work(sources, references, settings, name))
+    work(sources, references, settings, "test", title)
     for further in testsets.read(layout.testsets):
         pair = tokenizer.encode(further.sources, "source"), tokenizer.encode(further.references, "target")
         search = settings.model_copy(update={"ban_unknown": settings.ban_unknown or further.ban_unknown})
-        write(output, further.name, *work(*pair, search, f"{name}: {further.name}"))
+        work(*pair, search, further.name, f"{title}: {further.name}")
 
     chosen = evenly_by_length(np.asarray(test.words)[:, 0], settings.examples)
-    examples = [{"index": index} | _told(*example(sources[index])) for index in chosen]
+    examples = [{"index": i} | _told(*translator.translate_with_alignment(sources[i], settings)) for i in chosen]
     texts = [showcase.text for showcase in settings.showcase]
-    shown = tokenizer.encode(texts, "source")
-    examples += [{"source": text} | _told(*example(ids)) for text, ids in zip(texts, shown, strict=True)]
+    for text, ids in zip(texts, tokenizer.encode(texts, "source"), strict=True):
+        examples.append({"source": text} | _told(*translator.translate_with_alignment(ids, settings)))
     stage.write_json(output / "examples.json", examples)
 
 
-def write(output: Path, name: str, translations: Sequence[Translation], losses: Losses) -> None:
+def write(
+    output: Path, name: str, translations: Sequence[Translation], losses: tuple[np.ndarray, np.ndarray] | None
+) -> None:
     (output / f"{name}.hypotheses").write_text("".join(t.text + "\n" for t in translations), encoding="utf-8")
+    texts = [(f"{nats:.4f}", str(pieces)) for nats, pieces in zip(*losses, strict=True)] if losses else None
     with (output / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pieces", "score", "cut_off", "reference_nats", "reference_pieces"])
-        for t, loss in zip(translations, losses, strict=True):
+        for t, loss in zip(translations, texts or [("", "")] * len(translations), strict=True):
             writer.writerow([t.pieces, "" if t.score is None else f"{t.score:.4f}", int(t.cut_off), *loss])
 
 

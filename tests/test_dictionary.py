@@ -1,18 +1,19 @@
 """Model 1 on corpora whose answer is known, and the dictionary of a run from the encoded corpus to a translation."""
 
 import json
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookback.config import Prepare, Run, SentencePiece, Tokenize, WordByWord, Words
+from lookback.config import Hardware, Prepare, Run, SentencePiece, Tokenize, Translate, WordByWord, Words
 from lookback.corpus import clean
 from lookback.data.encode import tokenize
 from lookback.decoding import dictionary
+from lookback.decoding.translator import load_translator
 from lookback.errors import LookbackError
-from lookback.models import word_by_word
 from lookback.tokenizer import load_tokenizer
 
 SETTINGS = WordByWord(architecture="word_by_word")
@@ -39,7 +40,11 @@ def by_hand(sources: list[str], targets: list[str], iterations: int) -> dict[tup
 
 
 def learned(sources: list[str], targets: list[str], iterations: int = 5) -> dict[str, str]:
-    return word_by_word.learn([s.split() for s in sources], [t.split() for t in targets], iterations)
+    return dictionary.learn([s.split() for s in sources], [t.split() for t in targets], iterations)
+
+
+def train(settings: WordByWord, corpus: Path, run: Run, model: Path, provenance: dict[str, str]) -> dictionary.Result:
+    return dictionary.train(settings, None, Hardware(), corpus, run, model / "resume", model, provenance)
 
 
 def test_the_textbook_example() -> None:
@@ -88,40 +93,45 @@ TOKENIZERS = [SentencePiece(vocabulary_size=50), Words(kind="words", vocabulary_
 @pytest.mark.parametrize("settings", TOKENIZERS, ids=lambda settings: settings.kind)
 def test_a_run_from_the_corpus_to_a_translation(settings: Tokenize, tmp_path: Path) -> None:
     corpus, model = encoded(tmp_path, settings), tmp_path / "model"
-    training = dictionary.train(SETTINGS, corpus, RUN, model, {"git_commit": "abc"})
-    assert training | {"seconds": 0} == {"history": [], "entries": len(WORDS), "sentences": 36, "seconds": 0}
+    training = train(SETTINGS, corpus, RUN, model, {"git_commit": "abc"})
+    assert asdict(training) | {"seconds": 0} == {"history": (), "entries": len(WORDS), "sentences": 36, "seconds": 0}
     assert json.loads((model / "dictionary.json").read_text(encoding="utf-8")) == {
         "model": SETTINGS.model_dump(),
         "provenance": {"git_commit": "abc"},
         "entries": dict(sorted(WORDS.items())),
     }
-    entries, tokenizer = dictionary.load(model), load_tokenizer(model)
+    tokenizer, search = load_tokenizer(model), Translate(length_penalty=1.0)
+    translator = load_translator(model, tokenizer, Hardware())
     (source,) = tokenizer.encode(["car old the"], "source")
-    translation = dictionary.translate(entries, tokenizer, source)
+    (translation,) = translator.translate([source], search, "test")
     assert (translation.text, translation.pieces, translation.cut_off) == ("Auto alte das", 3, False)
     assert translation.score is None
     (source,) = tokenizer.encode(["small hours old old"], "source")
     unknown = "hours" if isinstance(settings, SentencePiece) else "⁇"
-    assert dictionary.translate(entries, tokenizer, source).text == f"kleine {unknown} alte alte"
+    assert translator.translate_with_alignment(source, search)[0].text == f"kleine {unknown} alte alte"
+    assert translator.reference_loss([source], [source], 1, "test") is None
 
 
 def test_pairs_are_spread_over_those_within_the_length(tmp_path: Path) -> None:
     corpus = encoded(tmp_path, TOKENIZERS[0])
     few = SETTINGS.model_copy(update={"pairs": 10})
-    found = dictionary.train(few, corpus, RUN, tmp_path / "model", {})
-    assert found["sentences"] == 9
-    assert set(dictionary.load(tmp_path / "model")) >= set(DETERMINERS)
+    found = train(few, corpus, RUN, tmp_path / "model", {})
+    assert found.sentences == 9
+    assert set(dictionary.Dictionary.load(tmp_path / "model", load_tokenizer(corpus), Hardware()).entries) >= set(
+        DETERMINERS
+    )
 
 
 def test_no_pair_is_short_enough(tmp_path: Path) -> None:
     corpus = encoded(tmp_path, TOKENIZERS[0])
     with pytest.raises(LookbackError, match="no train pair has at most 1 words"):
-        dictionary.train(SETTINGS, corpus, RUN.model_copy(update={"max_train_words": 1}), tmp_path / "model", {})
+        train(SETTINGS, corpus, RUN.model_copy(update={"max_train_words": 1}), tmp_path / "model", {})
 
 
 @pytest.mark.parametrize(("text", "told"), [(None, "no such file"), ("{", "not a dictionary"), ("[]", "not a dict")])
 def test_a_damaged_dictionary_is_named(text: str | None, told: str, tmp_path: Path) -> None:
+    corpus = encoded(tmp_path, TOKENIZERS[0])
     if text is not None:
         (tmp_path / "dictionary.json").write_text(text)
     with pytest.raises(LookbackError, match=rf"dictionary.json: {told}"):
-        dictionary.load(tmp_path)
+        dictionary.Dictionary.load(tmp_path, load_tokenizer(corpus), Hardware())

@@ -74,7 +74,8 @@ def test_the_page_in_git_is_what_the_code_writes() -> None:
 @pytest.mark.parametrize(("experiment", "run"), RUNS)
 def test_settings_are_the_papers(experiment: str, run: config.Run) -> None:
     model, training = EXPERIMENTS[experiment].model(run), EXPERIMENTS[experiment].training(run)
-    assert not isinstance(model, config.WordByWord)
+    assert isinstance(model, config.NetworkSettings)
+    assert training
     optimiser = model.optimiser
     if isinstance(model, config.Transformer):
         assert isinstance(optimiser, config.Adam)
@@ -84,6 +85,7 @@ def test_settings_are_the_papers(experiment: str, run: config.Run) -> None:
         assert learning_rate(optimiser, step - 1, 100_000) == pytest.approx(expected, rel=1e-6)
         assert model.norm == "post"
     else:
+        assert isinstance(model, config.RNNEncoderDecoder | config.Bahdanau)
         assert isinstance(optimiser, config.Adadelta)
         assert (optimiser.rho, optimiser.epsilon, optimiser.clip_norm, optimiser.loss) == (0.95, 1e-6, 1.0, "sum")
         assert (model.cell, model.initialisation, model.dropout) == ("gru", "paper", 0.0)
@@ -159,12 +161,9 @@ def test_each_learns_to_copy(name: str) -> None:
     experiment = EXPERIMENTS[COPYING[name]]
     run = next(run for run in experiment.runs if run.model == name)
     model = experiment.models[name]
-    assert not isinstance(model, config.WordByWord)
+    training = experiment.training(run)
+    assert isinstance(model, config.NetworkSettings)
+    assert training
     recurrent = not isinstance(model, config.Transformer)
     factor = 8 if recurrent else 16 if model.d_model == 512 else 32
-    assert (
-        learn_to_copy(
-            model.scaled_down(factor), experiment.training(run), rows=80 if recurrent else 32, most_steps=5_000
-        )
-        > 90
-    )
+    assert learn_to_copy(model.scaled_down(factor), training, rows=80 if recurrent else 32, most_steps=5_000) > 90

@@ -14,7 +14,7 @@ import pipeline.testsets
 import pipeline.tokenize
 import pipeline.translate
 from lookback import models
-from lookback.config import Bahdanau, FurtherSets, Joined, SentencePiece, WordByWord, Words, load_experiment
+from lookback.config import Bahdanau, FurtherSets, Hardware, Joined, SentencePiece, WordByWord, Words, load_experiment
 from lookback.data import testsets
 from lookback.data.testsets import derive, joined_lines
 from lookback.decoding import dictionary
@@ -137,7 +137,8 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with torch.no_grad():
         built.get_parameter("readout.output.bias")[UNK] = 20.0  # what it likes best
     save_model(built, settings, *sizes, encoded / "tokenizer.json", Path("models/tiny", network.name), {})
-    dictionary.train(baseline, encoded, words, Path("models/tiny", words.name), {})
+    folder = Path("models/tiny", words.name)
+    dictionary.train(baseline, None, Hardware(), encoded, words, folder / "resume", folder, {})
     path = Path("models/tiny", words.name, dictionary.FILE_NAME)
     learned = json.loads(path.read_text())
     learned["entries"]["the"] = UNKNOWN_MARK

@@ -568,19 +568,20 @@ def test_a_checkpoint_of_another_run_is_not_resumed(
 
 
 def test_the_code_is_part_of_the_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Path(checkpoint.__file__).parent
-    for path in [*source.glob("*.py"), *source.glob("models/*.py")]:
-        copy = tmp_path / path.relative_to(source)
+    library = Path(checkpoint.__file__).parents[1]
+    for path in [path for room in ("data", "models", "training") for path in (library / room).glob("*.py")]:
+        copy = tmp_path / path.relative_to(library)
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "checkpoint.py"))
+    monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "training" / "checkpoint.py"))
     seen = {checkpoint.fingerprint_code()}
-    for name in ("models/bahdanau.py", "task.py", "training.py", "batching.py"):
+    edited = ("models/bahdanau.py", "data/batches.py", "training/loss.py", "training/module.py", "training/run.py")
+    for name in edited:
         with (tmp_path / name).open("a") as file:
             file.write("# edited\n")
         seen.add(checkpoint.fingerprint_code())
-    assert len(seen) == 5
-    (tmp_path / "report.py").write_text("edited")
+    assert len(seen) == 1 + len(edited)
+    (tmp_path / "training" / "progress.py").write_text("edited")
     assert checkpoint.fingerprint_code() in seen
 
 

@@ -1,6 +1,13 @@
-"""The architectures and their optimisers."""
+"""The registry of architectures: what each is called, its settings, and where its code is.
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+Nothing here imports torch, so that reading a configuration is quick: code is named by its path, and loaded where it is
+used. A new architecture is a class of settings and an entry of `ARCHITECTURES` here, and one file in
+`lookback.models`; nothing else asks which architecture it has (see CONTRIBUTING.md).
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 from pydantic import Field, field_validator, model_validator
 
@@ -44,8 +51,18 @@ class Adadelta(Optimiser):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
-class ModelSettings(Settings):
-    """What every model has; a paper's own settings are added below, and explained where the model is."""
+class ArchitectureSettings(Settings):
+    """What the settings of every architecture offer."""
+
+    architecture: str
+
+    def scaled_down(self, factor: int) -> Self:
+        """With widths divided by the factor, for those that have widths."""
+        return self
+
+
+class NetworkSettings(ArchitectureSettings):
+    """What every network has; a paper's own settings are added below, and explained where the model is."""
 
     dropout: Fraction = 0.0
     optimiser: Annotated[Adam | Adadelta, Field(discriminator="algorithm")] = Adam()
@@ -62,7 +79,6 @@ class ModelSettings(Settings):
         return {"algorithm": "adam", **data} if isinstance(data, dict) else data
 
     def scaled_down(self, factor: int) -> Self:
-        """With widths divided by the factor, nothing else changed."""
         sizes = {name: max(1, round(getattr(self, name) / factor)) for name in self.widths if getattr(self, name)}
         return self.model_copy(update=sizes)
 
@@ -75,7 +91,7 @@ Output = Literal["single", "factorised"]
 Initialisation = Literal["paper", "glorot"]
 
 
-class RNNEncoderDecoder(ModelSettings):
+class RNNEncoderDecoder(NetworkSettings):
     """Cho et al. 2014: one vector for the whole sentence; see `lookback.models.rnn_encoder_decoder`."""
 
     architecture: Literal["rnn_encoder_decoder"]
@@ -93,7 +109,7 @@ class RNNEncoderDecoder(ModelSettings):
     widths: ClassVar[tuple[str, ...]] = ("embedding", "hidden", "readout")
 
 
-class Bahdanau(ModelSettings):
+class Bahdanau(NetworkSettings):
     """Bahdanau et al. 2015: bidirectional encoder, additive attention; see `lookback.models.bahdanau`."""
 
     architecture: Literal["bahdanau"]
@@ -111,7 +127,7 @@ class Bahdanau(ModelSettings):
     widths: ClassVar[tuple[str, ...]] = ("embedding", "hidden", "attention", "readout")
 
 
-class Transformer(ModelSettings):
+class Transformer(NetworkSettings):
     """Vaswani et al. 2017; see `lookback.models.transformer`."""
 
     architecture: Literal["transformer"]
@@ -153,16 +169,104 @@ class Transformer(ModelSettings):
         return self
 
 
-Model = Annotated[RNNEncoderDecoder | Bahdanau | Transformer, Field(discriminator="architecture")]
-
-
-class WordByWord(Settings):
-    """A dictionary of the training pairs, the baseline of all: no network; see `lookback.models.word_by_word`."""
+class WordByWord(ArchitectureSettings):
+    """A dictionary of the training pairs, the baseline of all: no network; see `lookback.decoding.dictionary`."""
 
     architecture: Literal["word_by_word"]
     pairs: Count = 10_000
-    """It is made of at most this many training pairs, spread evenly over those within the cell's training length."""
+    """It is made of at most this many training pairs, spread evenly over those within the run's training length."""
     iterations: Count = 5
 
 
-ModelOrDictionary = Annotated[Model | WordByWord, Field(discriminator="architecture")]
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One kind of translation system."""
+
+    settings: type[ArchitectureSettings]
+    kind: Literal["fixed state", "attention", "dictionary"]
+    """What the decoder has of the source: a state of fixed size, all positions to look back at, or words one by one."""
+    display_name: str
+    description: str
+    """One line for reports, with the paper."""
+    color: str
+    marker: str
+    """Of its lines in figures, as matplotlib names markers."""
+    model: str
+    """`module:name` of what is trained; of a network its class, see `lookback.models.base`."""
+    one_vocabulary: bool = False
+    """Whether source and target share one matrix of embeddings, and so one vocabulary."""
+    trainer: str = "lookback.training.run:train"
+    """`module:name` of the function that trains and saves it; all trainers take the same arguments."""
+    translator: str = "lookback.decoding.translate:Network"
+    """`module:name` of the class that loads and translates; see `lookback.decoding.translator`."""
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained on batches by a loss."""
+        return self.kind != "dictionary"
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "rnn_encoder_decoder": Architecture(
+        settings=RNNEncoderDecoder,
+        kind="fixed state",
+        display_name="RNN, one vector",
+        description="an RNN that hands its decoder one vector of fixed size for the whole sentence (Cho et al. 2014)",
+        color="#D55E00",
+        marker="o",
+        model="lookback.models.rnn_encoder_decoder:RNNEncoderDecoder",
+    ),
+    "bahdanau": Architecture(
+        settings=Bahdanau,
+        kind="attention",
+        display_name="Bahdanau",
+        description="an RNN whose decoder looks back at every source position through an alignment "
+        "(Bahdanau et al. 2015)",
+        color="#0072B2",
+        marker="s",
+        model="lookback.models.bahdanau:Bahdanau",
+    ),
+    "transformer": Architecture(
+        settings=Transformer,
+        kind="attention",
+        display_name="Transformer",
+        description="self-attention in encoder and decoder, and attention between them, without recurrence "
+        "(Vaswani et al. 2017)",
+        color="#009E73",
+        marker="^",
+        model="lookback.models.transformer:Transformer",
+        one_vocabulary=True,
+    ),
+    "word_by_word": Architecture(
+        settings=WordByWord,
+        kind="dictionary",
+        display_name="Dictionary",
+        description="no network but a dictionary, learned from the same corpus (Model 1 of Brown et al. 1993): "
+        "for each source word its most probable translation, in the order of the source",
+        color="#CC79A7",
+        marker="D",
+        model="lookback.corpus.ibm_model1:model1",
+        trainer="lookback.decoding.dictionary:train",
+        translator="lookback.decoding.dictionary:Dictionary",
+    ),
+}
+"""By the name that a configuration gives as `architecture`."""
+
+
+def load(path: str) -> Any:
+    """What an entry names as `module:name`."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
+
+
+if TYPE_CHECKING:
+    AnySettings = ArchitectureSettings
+    Model = NetworkSettings
+else:
+    _NETWORKS = tuple(entry.settings for entry in ARCHITECTURES.values() if entry.is_network)
+    _ALL = tuple(entry.settings for entry in ARCHITECTURES.values())
+    AnySettings = Annotated[Union[_ALL], Field(discriminator="architecture")]  # noqa: UP007
+    Model = Annotated[Union[_NETWORKS], Field(discriminator="architecture")]  # noqa: UP007

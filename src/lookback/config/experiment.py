@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from lookback.architectures import ModelOrDictionary, Transformer, WordByWord
+from lookback.architectures import ARCHITECTURES, AnySettings, NetworkSettings
 from lookback.config.corpus import Corpus, FragmentCorpus, FurtherSets, Prepare, Tokenize, Words
 from lookback.config.measures import Evaluate, Probe, Speed, Translate
 from lookback.config.training import Train
@@ -59,15 +59,15 @@ class Experiment(Settings):
     tokenize: Tokenize
     test_sets: FurtherSets = FurtherSets()
     grid: Grid
-    models: dict[Name, ModelOrDictionary]
+    models: dict[Name, AnySettings]
     """Under the name that the report shows; `architecture` is the name itself unless it is given."""
     train: Train
     translate: Translate
     evaluate: Evaluate
     probe: Probe | None = None
-    """Nothing measures nothing."""
+    """Omit to skip probing."""
     speed: Speed | None = None
-    """Nothing times nothing."""
+    """Omit to skip timing."""
 
     @model_validator(mode="before")
     @classmethod
@@ -94,9 +94,10 @@ class Experiment(Settings):
         for name in self.grid.models:
             if name not in self.models:
                 raise ValueError(f"grid.models names {name!r}, which is not under models ({', '.join(self.models)})")
-            if isinstance(self.models[name], Transformer) and isinstance(self.tokenize, Words):
+            architecture = self.models[name].architecture
+            if ARCHITECTURES[architecture].one_vocabulary and isinstance(self.tokenize, Words):
                 raise ValueError(
-                    f"models.{name}: a transformer has one matrix for both languages, so it needs tokenize.kind "
+                    f"models.{name}: a {architecture} has one matrix for both languages, so it needs tokenize.kind "
                     f"sentencepiece, not words; change that, or leave {name} out of grid.models"
                 )
         budgets = self.train.target_tokens_by_length
@@ -114,16 +115,15 @@ class Experiment(Settings):
             for words in self.grid.max_train_words
         )
 
-    def model(self, run: Run) -> ModelOrDictionary:
+    def model(self, run: Run) -> AnySettings:
         """The settings of a run's model, scaled down if `train` says so."""
-        model = self.models[run.model]
-        return model if isinstance(model, WordByWord) else model.scaled_down(self.train.scale_down)
+        return self.models[run.model].scaled_down(self.train.scale_down)
 
-    def training(self, run: Run) -> Train:
-        """`train`, with what the run's model has in its place."""
+    def training(self, run: Run) -> Train | None:
+        """`train`, with what the run's model has in its place; None for a dictionary, which has no batches."""
         model = self.models[run.model]
-        if isinstance(model, WordByWord):
-            return self.train
+        if not isinstance(model, NetworkSettings):
+            return None
         changes: dict[str, Any] = {}
         if self.train.target_tokens_by_length is not None:
             tokens = self.train.target_tokens_by_length[run.max_train_words]

@@ -1,41 +1,94 @@
-"""The run of a dictionary (`lookback.models.word_by_word`): learned from the encoded corpus, kept in a file, used.
+"""A dictionary: each source word's best translation, in the order of the source. No network and no search.
 
-It sees what the networks see: the pairs within the run's training length, after normalisation, its words put together
-from their pieces.
+It is where translation by machine began, and what a reader may hold the networks against: all that they score beyond it
+is order, agreement, and the choice between several translations of a word. It sees what the networks see: the pairs
+within the run's training length, after normalisation, its words put together from their pieces.
+
+The translation probabilities are those of Model 1 of Brown et al. 1993, as `lookback.corpus.ibm_model1` learns them.
 """
 
 import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+from pytorch_lightning.loggers import Logger
 
 from lookback import config
+from lookback.corpus.ibm_model1 import Sentences, model1
 from lookback.data.encoded import EncodedSplit
 from lookback.decoding.translate import Translation
 from lookback.errors import LookbackError
-from lookback.models import word_by_word
 from lookback.tokenizer import Tokenizer, load_tokenizer, tokenizer_file
+from lookback.tokenizer.words import UNKNOWN_MARK
 
 FILE_NAME = "dictionary.json"
 
 
+def learn(sources: Sentences, targets: Sentences, iterations: int) -> dict[str, str]:
+    """For each word of the sources, the target word that it most probably gives.
+
+    Of two that are equally probable, the first in the alphabet is taken.
+
+    Args:
+        sources: N sentences in words.
+        targets: their N translations.
+        iterations: of expectation maximisation.
+
+    Returns:
+        the dictionary, with the source words in alphabetical order.
+    """
+    table = model1(sources, targets, iterations)
+    # A word's entries stand together in alphabetical order of the target; the sort by t is stable.
+    best = np.lexsort((-table.t, table.source))
+    first = best[np.unique(table.source, return_index=True)[1]]
+    return {
+        table.source_words[s]: table.target_words[t]
+        for s, t in zip(table.source[first], table.target[first], strict=True)
+        if s != len(table.source_words)
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of what a network records of its training, that which a dictionary has."""
+
+    history: tuple[()]
+    entries: int
+    sentences: int
+    """Pairs read."""
+    seconds: float
+
+
 def train(
-    settings: config.WordByWord, encoded: Path, run: config.Run, output: Path, provenance: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Learns the dictionary of one run and writes it.
+    settings: config.WordByWord,
+    train_settings: None,
+    hardware: config.Hardware,
+    encoded: Path,
+    run: config.Run,
+    resume_folder: Path,
+    output: Path,
+    provenance: Mapping[str, Any],
+    logger: Logger | None = None,
+    fast_dev_run: bool = False,
+) -> Result:
+    """Learns the dictionary of one run and writes it. The arguments are those of `lookback.training.run.train`.
 
     Args:
         settings: how many pairs and iterations.
+        train_settings: not used: it has no batches.
+        hardware: not used.
         encoded: the folder with the encoded corpus and its tokenizer.
         run: gives the cap on training length, and the name.
+        resume_folder: not used: it takes seconds.
         output: the folder for dictionary.json and a copy of the tokenizer, which is made.
         provenance: written into dictionary.json.
-
-    Returns:
-        of what other models record of their training, that which a dictionary has: `sentences` read, `seconds`, and an
-        empty `history`; and its `entries`, a number.
+        logger: gets the number of entries.
+        fast_dev_run: changes nothing.
 
     Raises:
         LookbackError: data is missing, or no training pair is within the cap.
@@ -49,7 +102,7 @@ def train(
     began = time.monotonic()
     sources = [tokenizer.words(corpus.source[i].tolist(), "source") for i in chosen]
     targets = [tokenizer.words(corpus.target[i].tolist(), "target") for i in chosen]
-    entries = word_by_word.learn(sources, targets, settings.iterations)
+    entries = learn(sources, targets, settings.iterations)
     seconds = time.monotonic() - began
 
     output.mkdir(parents=True, exist_ok=True)
@@ -57,34 +110,42 @@ def train(
     (output / FILE_NAME).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     tokenizer_copy = tokenizer_file(encoded)
     shutil.copyfile(tokenizer_copy, output / tokenizer_copy.name)
-    return {"history": [], "entries": len(entries), "sentences": len(chosen), "seconds": seconds}
+    if logger:
+        logger.log_metrics({"train/entries": len(entries)})
+        logger.finalize("success")
+    return Result(history=(), entries=len(entries), sentences=len(chosen), seconds=seconds)
 
 
-def load(folder: Path) -> dict[str, str]:
-    """The dictionary of a folder that `train` wrote.
+@dataclass(frozen=True)
+class Dictionary:
+    """A `lookback.decoding.translator.Translator`; the `pieces` of its translations are words."""
 
-    Raises:
-        LookbackError: it is not there or cannot be read.
-    """
-    path = folder / FILE_NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["entries"]
-    except FileNotFoundError:
-        raise LookbackError(f"{path}: no such file; run the train stage") from None
-    except (ValueError, KeyError, TypeError):
-        raise LookbackError(f"{path}: not a dictionary; run the train stage again") from None
+    entries: Mapping[str, str]
+    tokenizer: Tokenizer
 
+    FILE_NAME: ClassVar[str] = FILE_NAME
 
-def translate(dictionary: Mapping[str, str], tokenizer: Tokenizer, source: Sequence[int]) -> Translation:
-    """A target word for each source word, in order; a word that the dictionary does not have stays as it is.
+    @classmethod
+    def load(cls, folder: Path, tokenizer: Tokenizer, hardware: config.Hardware) -> "Dictionary":
+        path = folder / FILE_NAME
+        try:
+            return cls(json.loads(path.read_text(encoding="utf-8"))["entries"], tokenizer)
+        except FileNotFoundError:
+            raise LookbackError(f"{path}: no such file; run the train stage") from None
+        except (ValueError, KeyError, TypeError):
+            raise LookbackError(f"{path}: not a dictionary; run the train stage again") from None
 
-    Args:
-        dictionary: of `load`.
-        tokenizer: that lies beside it.
-        source: piece ids of one sentence, without the end mark.
+    def translate(self, sources: Sequence[Sequence[int]], settings: config.Translate, name: str) -> list[Translation]:
+        return [self.translate_with_alignment(source, settings)[0] for source in sources]
 
-    Returns:
-        the translation; its `pieces` are words.
-    """
-    words = [dictionary.get(word, word) for word in tokenizer.words(source, "source")]
-    return Translation(tokenizer.join(words), len(words), None, cut_off=False)
+    def translate_with_alignment(self, source: Sequence[int], settings: config.Translate) -> tuple[Translation, None]:
+        """A target word for each source word, in order; a word that the dictionary does not have stays as it is."""
+        banned = UNKNOWN_MARK if settings.ban_unknown else None
+        found = [(word, self.entries.get(word, word)) for word in self.tokenizer.words(source, "source")]
+        words = [word if target == banned else target for word, target in found]
+        return Translation(self.tokenizer.join(words), len(words), None, cut_off=False), None
+
+    def reference_loss(
+        self, sources: Sequence[Sequence[int]], references: Sequence[Sequence[int]], batch_sentences: int, name: str
+    ) -> None:
+        return None

@@ -10,11 +10,10 @@ import numpy as np
 
 from lookback.config import Hardware, Normalization, Translate
 from lookback.corpus.clean import normaliser
-from lookback.decoding import dictionary
-from lookback.decoding.translate import Translation, translate_with_alignment
+from lookback.decoding.translate import Translation
+from lookback.decoding.translator import load_translator
 from lookback.decoding.word_alignment import WordAlignment, by_words
 from lookback.errors import LookbackError
-from lookback.models.saved import load_model, place
 from lookback.tokenizer import UNK, load_tokenizer
 
 SHADES = " ░▒▓█"
@@ -55,10 +54,7 @@ def translator(
         LookbackError: a file of the folder is missing or damaged; when translating, the text is empty or no UTF-8.
     """
     tokenizer, cleaned = load_tokenizer(folder, normalization), normaliser(None)
-    if (folder / dictionary.FILE_NAME).exists():
-        model, entries = None, dictionary.load(folder)
-    else:
-        model, entries = place(load_model(folder), hardware), {}
+    system = load_translator(folder, tokenizer, hardware)
 
     def translated(text: str) -> Sentence:
         try:
@@ -72,11 +68,8 @@ def translator(
         words, unknown = line.split(" "), []
         if UNK in ids:
             unknown = [w for w, of in zip(words, tokenizer.encode(words, "source"), strict=True) if UNK in of]
-        if model is None:
-            translation, aligned = dictionary.translate(entries, tokenizer, ids), None
-        else:
-            translation, found = translate_with_alignment(model, tokenizer, ids, settings)
-            aligned = found and by_words(found.source_pieces, found.target_pieces, found.weights)
+        translation, found = system.translate_with_alignment(ids, settings)
+        aligned = found and by_words(found.source_pieces, found.target_pieces, found.weights)
         if aligned and len(aligned.source) == len(words) + 1:  # as they stand in the text, unknown ones too
             aligned = replace(aligned, source=(*words, aligned.source[-1]))
         return Sentence(text, translation, aligned, tuple(dict.fromkeys(unknown)))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from lookback.config import Translate
+from lookback.config import Hardware, Translate
 from lookback.console import bar
 from lookback.decoding.beam_search import Hypothesis, beam_search
 from lookback.models import TranslationModel
+from lookback.models.saved import DESCRIPTION, load_model, place
 from lookback.tokenizer import BOS, EOS, PAD, UNK, Side
 
 
@@ -143,3 +145,30 @@ def reference_loss(
 
     in_batches(name, [max(len(s), len(r)) for s, r in zip(sources, references, strict=True)], batch_sentences, work)
     return nats, np.array([len(r) + 1 for r in references])
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network as a `lookback.decoding.translator.Translator`."""
+
+    model: TranslationModel
+    tokenizer: Pieces
+
+    FILE_NAME: ClassVar[str] = DESCRIPTION
+
+    @classmethod
+    def load(cls, folder: Path, tokenizer: Pieces, hardware: Hardware) -> "Network":
+        return cls(place(load_model(folder), hardware), tokenizer)
+
+    def translate(self, sources: Sequence[Sequence[int]], settings: Translate, name: str) -> list[Translation]:
+        return translate(self.model, self.tokenizer, sources, settings, name)
+
+    def translate_with_alignment(
+        self, source: Sequence[int], settings: Translate
+    ) -> tuple[Translation, Alignment | None]:
+        return translate_with_alignment(self.model, self.tokenizer, source, settings)
+
+    def reference_loss(
+        self, sources: Sequence[Sequence[int]], references: Sequence[Sequence[int]], batch_sentences: int, name: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return reference_loss(self.model, sources, references, batch_sentences, name)

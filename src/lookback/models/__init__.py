@@ -1,24 +1,15 @@
 """The translation models, one file a paper, behind the one contract of `lookback.models.base`.
 
-Apart from them stands `word_by_word`, the baseline: a dictionary, which is no network and has a contract of its own.
+`lookback.architectures` lists them; what is no network (the dictionary) has no file here.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from lookback import config
-from lookback.models.bahdanau import Bahdanau
+from lookback.architectures import ARCHITECTURES, load
 from lookback.models.base import Step, TranslationModel, parameter_count, reorder, select
-from lookback.models.rnn_encoder_decoder import RNNEncoderDecoder
-from lookback.models.transformer import Transformer
 
-__all__ = ["ARCHITECTURES", "Step", "TranslationModel", "build", "parameter_count", "reorder", "select"]
-
-ARCHITECTURES: dict[str, Callable[..., TranslationModel[Any, Any]]] = {
-    "rnn_encoder_decoder": RNNEncoderDecoder,
-    "bahdanau": Bahdanau,
-    "transformer": Transformer,
-}
+__all__ = ["Step", "TranslationModel", "build", "parameter_count", "reorder", "select"]
 
 
 def build(settings: config.Model, source_vocabulary: int, target_vocabulary: int) -> TranslationModel[Any, Any]:
@@ -26,6 +17,6 @@ def build(settings: config.Model, source_vocabulary: int, target_vocabulary: int
 
     The settings of the architecture itself, and dropout, are the keyword arguments of the model's class.
     """
-    training = {"architecture", *config.ModelSettings.model_fields} - {"dropout"}
+    training = set(config.NetworkSettings.model_fields) - {"dropout"}
     arguments = settings.model_dump(exclude=training)
-    return ARCHITECTURES[settings.architecture](source_vocabulary, target_vocabulary, **arguments)
+    return load(ARCHITECTURES[settings.architecture].model)(source_vocabulary, target_vocabulary, **arguments)

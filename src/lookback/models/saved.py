@@ -21,6 +21,7 @@ from lookback.errors import LookbackError
 from lookback.models import TranslationModel
 from lookback.tokenizer import BOS, EOS, FILE_NAMES, PAD, SIDES, UNK
 
+DESCRIPTION = "config.json"
 SPECIAL_IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
@@ -55,7 +56,7 @@ def save_model(
     safetensors.torch.save_model(model, str(partial))  # knows of matrices that are used in several places
     partial.replace(weights)
     partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / "config.json")
+    partial.replace(folder / DESCRIPTION)
     shutil.copyfile(tokenizer, partial)
     partial.replace(folder / tokenizer.name)
     for name in FILE_NAMES:
@@ -69,7 +70,7 @@ def load_model(folder: Path) -> TranslationModel[Any, Any]:
     Raises:
         LookbackError: a file is missing or damaged, or weights and settings do not belong together.
     """
-    path = folder / "config.json"
+    path = folder / DESCRIPTION
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         settings = TypeAdapter(config.Model).validate_python(description["model"])

@@ -71,7 +71,7 @@ REASONS = """\
 def settings(published: Published, experiment: config.Experiment) -> config.Model:
     """The model's settings, of the entry of `conf/` that `published` names."""
     model = experiment.models[published.model]
-    assert not isinstance(model, config.WordByWord)
+    assert isinstance(model, config.NetworkSettings)
     return model.model_copy(update=dict(published.changes))
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import matplotlib
 
+from lookback.architectures import ARCHITECTURES
 from lookback.evaluation.systems import System
 
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#C48A00", "#3B9AD6", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.8)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 2)))
-FIRST = ("rnn_encoder_decoder", "bahdanau", "transformer")
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,22 @@ class Look:
 
 
 def looks(systems: Sequence[System]) -> dict[System, Look]:
-    """A look for each system; the three architectures of the project have the same colours in every experiment."""
+    """A look for each system; models named after an architecture have its colour and marker in every experiment."""
     models = list(dict.fromkeys(system.model for system in systems))
-    others = [model for model in models if model not in FIRST]
-    places = {model: FIRST.index(model) if model in FIRST else 3 + others.index(model) for model in models}
-    if not any(model in FIRST for model in models):
-        places = {model: index for index, model in enumerate(models)}
-    lengths = sorted({system.max_train_words for system in systems}, reverse=True)
+    own = {
+        model: (ARCHITECTURES[model].color, ARCHITECTURES[model].marker) for model in models if model in ARCHITECTURES
+    }
+    taken = [(entry.color, entry.marker) for entry in ARCHITECTURES.values()] if own else []
+    free = [pair for pair in zip(OKABE_ITO, MARKERS, strict=True) if pair not in taken]
+    others = [model for model in models if model not in own]
     # Where there are more models than colours, those that share one differ in their dash.
+    pairs = own | {model: free[place % len(free)] for place, model in enumerate(others)}
+    turns = {model: place // len(free) for place, model in enumerate(others)}
+    lengths = sorted({system.max_train_words for system in systems}, reverse=True)
     return {
         system: Look(
-            color=OKABE_ITO[places[system.model] % len(OKABE_ITO)],
-            marker=MARKERS[places[system.model] % len(MARKERS)],
-            dash=DASHES[(lengths.index(system.max_train_words) + places[system.model] // len(MARKERS)) % len(DASHES)],
+            *pairs[system.model],
+            dash=DASHES[(lengths.index(system.max_train_words) + turns.get(system.model, 0)) % len(DASHES)],
             filled=system.max_train_words == lengths[0],
         )
         for system in systems

@@ -6,7 +6,8 @@ Written from the numbers and the configuration, as `claims` is; the same mark-up
 import math
 from collections.abc import Iterable, Sequence
 
-from lookback.config import Experiment, FragmentCorpus, ModelSettings
+from lookback.architectures import ARCHITECTURES
+from lookback.config import Experiment, FragmentCorpus, NetworkSettings
 from lookback.evaluation.systems import SPARSE
 from lookback.rendering.wording import code, decimal, integer, listed
 from lookback.report.claims import TOO_LOW
@@ -14,16 +15,6 @@ from lookback.report.results import Results, RunResult
 from lookback.stats.buckets import ALL_LENGTHS
 
 LANGUAGES = {"cs": "Czech", "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian"}
-
-ARCHITECTURES = {
-    "rnn_encoder_decoder": "an RNN that hands its decoder one vector of fixed size for the whole sentence "
-    "(Cho et al. 2014)",
-    "bahdanau": "an RNN whose decoder looks back at every source position through an alignment (Bahdanau et al. 2015)",
-    "transformer": "self-attention in encoder and decoder, and attention between them, without recurrence "
-    "(Vaswani et al. 2017)",
-    "word_by_word": "no network but a dictionary, learned from the same corpus (Model 1 of Brown et al. 1993): "
-    "for each source word its most probable translation, in the order of the source",
-}
 
 
 def measured(results: Results) -> str:
@@ -61,12 +52,14 @@ def models(results: Results) -> list[str]:
         differing = [key for key in alike[0] if any(other[key] != alike[0][key] for other in alike)]
         shown = [f"{code(key)} {getattr(model, key)}" for key in differing if key != "optimiser"]
         averaged = 0
-        if isinstance(model, ModelSettings):
+        if isinstance(model, NetworkSettings):
             averaged = model.average_checkpoints
             averaged = experiment.train.average_checkpoints if averaged is None else averaged
         if averaged:
             shown.append(f"its weights are the mean of those at the last {_count(averaged, 'validation')}")
-        texts.append(f"{code(name)}: {ARCHITECTURES[model.architecture]}{''.join(f'; {text}' for text in shown)}.")
+        texts.append(
+            f"{code(name)}: {ARCHITECTURES[model.architecture].description}{''.join(f'; {text}' for text in shown)}."
+        )
     return texts
 
 

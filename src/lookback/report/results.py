@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookback import config
+from lookback.architectures import ARCHITECTURES
 from lookback.errors import LookbackError
 from lookback.evaluation.comparison import read_comparisons
 from lookback.evaluation.systems import Score, System
@@ -160,7 +161,7 @@ class Results:
 
     def is_network(self, result: RunResult) -> bool:
         """Whether a run has been trained on batches by a loss, as all but a dictionary are."""
-        return not isinstance(self.experiment.models[result.run.model], config.WordByWord)
+        return ARCHITECTURES[self.experiment.models[result.run.model].architecture].is_network
 
     @property
     def networks(self) -> tuple[RunResult, ...]:

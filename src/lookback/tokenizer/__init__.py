@@ -1,7 +1,6 @@
-"""Text to ids and back, by SentencePiece or by a list of words for each language; and the encoded corpus."""
+"""Text to ids and back, by SentencePiece or by a list of words for each language."""
 
 from lookback.corpus.lines import read_lines
-from lookback.data.encode import tokenize
 from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, word_of_piece
 from lookback.tokenizer.files import FILE_NAMES, load_tokenizer, tokenizer_file
 
@@ -16,7 +15,6 @@ __all__ = [
     "Tokenizer",
     "load_tokenizer",
     "read_lines",
-    "tokenize",
     "tokenizer_file",
     "word_of_piece",
 ]

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from lookback.architectures import ARCHITECTURES
+from lookback.dependencies import ROOT, code
 from lookback.errors import LookbackError
 
 FILE_NAME = "resume.ckpt"
@@ -50,14 +52,11 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def fingerprint_code() -> str:
-    """SHA-256 over the code that decides which weights a training run ends with."""
-    folder = Path(__file__).parent
-    paths = [
-        *sorted((folder / "models").glob("*.py")),
-        *(folder / f"{name}.py" for name in ("averaging", "batching", "task", "training")),
-    ]
-    return fingerprint_files(paths)
+def fingerprint_code(architecture: str) -> str:
+    """SHA-256 over the code that decides which weights a training run of this architecture ends with."""
+    entry = ARCHITECTURES[architecture]
+    files = code(*(path.split(":")[0] for path in (entry.trainer, entry.model)))
+    return fingerprint_files(ROOT / file for file in files)
 
 
 def fingerprint_values(values: Mapping[str, Any]) -> str:

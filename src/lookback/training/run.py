@@ -216,7 +216,7 @@ def _identity(
     return {
         "parameters": checkpoint.fingerprint_values(parameters),
         "data": checkpoint.fingerprint_values({"files": files, "batches": batches.fingerprint}),
-        "code": checkpoint.fingerprint_code(),
+        "code": checkpoint.fingerprint_code(settings.architecture),
         "torch version": str(torch.__version__),
     }
 
