@@ -73,8 +73,7 @@ def score_joined(
         for name, lines in sets.items():
             together = _translations(layout, run, lines.name, lines.references)
             pair = [
-                sentence_statistics(texts, lines.references)
-                for texts in (put_together(alone, single, lines), together)
+                sentence_statistics(texts, lines.references) for texts in (put_together(alone, single, lines), together)
             ]
             found.setdefault((run.system, name), []).append((pair[0], pair[1]))
     return found

@@ -74,8 +74,8 @@ COLUMNS: dict[str, type] = {
 """The columns of `comparisons.csv` in order, with the type of each; from `other` on any may be blank (None).
 
 Of a fall, the bounds are those from the first sentence to the last of its two buckets, and `n` is the smaller of their
-two counts; of a slope, `n` is the sentences in all its buckets; of joined sentences, the lines. `seeds` is the smaller number of the two systems; where
-it is 1, interval and p are over sentences alone.
+two counts; of a slope, `n` is the sentences in all its buckets; of joined sentences, the lines. `seeds` is the smaller
+number of the two systems; where it is 1, interval and p are over sentences alone.
 """
 
 

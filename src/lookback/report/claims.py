@@ -178,7 +178,8 @@ def extrapolation_statement(results: Results, fall: FallWithLength) -> str:
     for other in results.systems:
         if other.model == system.model and fall.end in inside(results, other):
             longer = interval(results.score(other, fall.end))
-            told = _difference(results, other, system, fall.end, "no effect of longer training sentences is shown there")
+            nothing = "no effect of longer training sentences is shown there"
+            told = _difference(results, other, system, fall.end, nothing)
             return f"{text} Trained on up to {other.max_train_words}, it scores {longer} there: {told}"
     return text
 

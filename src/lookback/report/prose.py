@@ -205,11 +205,12 @@ def reading(results: Results) -> list[str]:
         )
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
-        f"A sentence says that a score falls, or is above another, only where a paired bootstrap test (Riezler and "
-        f"Maxwell 2005) has p < {1 - settings.confidence:g}, over the buckets of a pair corrected (Holm 1979); else that "
-        "nothing is shown. The number and interval beside it are those of the test, in comparisons.csv: made of scores "
-        f"before they are rounded, so the printed scores may differ by 0.1 more or less. Two scores under {TOO_LOW:g} "
-        "BLEU are too low to fall. Probes and published curves have no such test: there two intervals must not meet.",
+        "A sentence says that a score falls, or differs from another, only where a paired bootstrap test says so "
+        f"(p < {1 - settings.confidence:g}; Riezler and Maxwell 2005), after correction where one question is asked of "
+        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they come "
+        "of scores that are not rounded, so the printed ones may give another last digit. Two scores under "
+        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there intervals must not "
+        "meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
