@@ -1,6 +1,7 @@
 """On data whose answer is known: sentence statistics drawn from systems with known qualities, not text."""
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lookback.config import Evaluate
+import pipeline.compare
+from lookback.config import Evaluate, FurtherSets, SentencePiece, load_experiment
+from lookback.data import testsets
+from lookback.data.testsets import derive
 from lookback.errors import LookbackError
 from lookback.evaluation.by_length import rows_by_length
 from lookback.evaluation.comparison import (
     COLUMNS,
+    SCORES,
     Joined,
     Row,
     System,
@@ -24,6 +29,7 @@ from lookback.evaluation.comparison import (
 )
 from lookback.evaluation.metrics import bleu_score, sentence_statistics
 from lookback.stats.significance import Sampled, combined, estimate, holm
+from pipeline.stage import Layout
 
 EDGES = (10, 20, 30, 40)
 BOUNDS = [(1, 10), (11, 20), (21, 30), (31, 40), (None, None)]
@@ -585,3 +591,78 @@ def test_a_bad_table_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(LookbackError, match="bucket_low is 'one', which is not a number"):
         read_comparisons(path)
+
+
+# --- the stage --------------------------------------------------------------------------------------------------------
+
+CONF = """
+title: Tiny
+source_language: en
+target_language: de
+corpus: {kind: fragment}
+prepare: {}
+tokenize: {}
+test_sets: {joined: {max_words: 9, join: [1, 2, 4], groups: 20}}
+grid: {models: [bahdanau], max_train_words: [20], seeds: [1, 2]}
+models: {bahdanau: {}}
+train: {updates: 1, batch_sentences: 10}
+translate: {}
+evaluate: {bucket_edges: [5, 10], resamples: 50}
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Translations by two seeds: of single sentences all right, of joined ones their first half."""
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    Path("conf/tiny.yaml").write_text(CONF)
+    experiment, layout = load_experiment("tiny"), Layout("tiny")
+    layout.prepared.mkdir(parents=True)
+    words = np.arange(48) % 6 + 4
+    lines = [" ".join(f"w{i}.{word}" for word in range(n)) for i, n in enumerate(words)]
+    for side in ("source", "target"):
+        (layout.prepared / f"test.{side}").write_text("".join(f"{line}\n" for line in lines))
+    np.save(layout.prepared / "test.words.npy", np.column_stack([words, words]).astype(np.uint16))
+    derive(layout.prepared, layout.prepared, layout.testsets, experiment.test_sets, SentencePiece(), "tiny")
+    for run in experiment.runs:
+        folder = layout.translations(run.name)
+        folder.mkdir(parents=True)
+        (folder / "test.hypotheses").write_text("".join(f"{line}\n" for line in lines))
+        for found in testsets.read(layout.testsets):
+            count = int(found.name.removeprefix("joined-"))
+            texts = [" ".join(line.split()[: -(-len(line.split()) // min(count, 2))]) for line in found.references]
+            if run.seed == 2 and count == 4:
+                texts = found.references
+            (folder / f"{found.name}.hypotheses").write_text("".join(f"{text}\n" for text in texts))
+    monkeypatch.setattr(sys, "argv", ["compare", "--experiment", "tiny"])
+    return tmp_path
+
+
+def test_the_stage_sets_joined_sentences_against_the_same_one_by_one(stage: Path) -> None:
+    pipeline.compare.main()
+    rows = only(read_comparisons(stage / "reports/tiny/comparisons.csv"), measure="joined")
+    about = [(row["metric"], row["system"], row["test_set"], row["n"], row["seeds"]) for row in rows]
+    assert about == [(m, "bahdanau-20", f"joined-{k}", 48 // k, 2) for m in SCORES for k in (2, 4)]
+    halves, one_half = rows[0], rows[1]
+    # All words of the half are right: BLEU is the brevity penalty, near exp(1 - 2).
+    assert halves["value"] == pytest.approx(100 - 100 * math.exp(-1), abs=5)
+    assert one_half["value"] == pytest.approx((100 - 100 * math.exp(-1)) / 2, abs=5), "the mean over seeds"
+    assert halves["p_corrected"] < 0.05 < one_half["p_corrected"], "the seeds do not agree"
+
+
+def test_the_stage_names_a_file_with_too_few_lines(stage: Path) -> None:
+    path = Layout("tiny").translations("bahdanau-20-s2") / "joined-4.hypotheses"
+    path.write_text("one\n")
+    with pytest.raises(LookbackError, match=f"{path}: 1 lines, but the reference has 12"):
+        pipeline.compare.main()
+
+
+def test_the_stage_compares_without_joined_sentences(stage: Path) -> None:
+    conf = stage / "conf/tiny.yaml"
+    conf.write_text(conf.read_text().replace("test_sets: {joined: {max_words: 9, join: [1, 2, 4], groups: 20}}\n", ""))
+    layout = Layout("tiny")
+    derive(layout.prepared, layout.prepared, layout.testsets, FurtherSets(), SentencePiece(), "tiny")
+    pipeline.compare.main()
+    rows = read_comparisons(stage / "reports/tiny/comparisons.csv")
+    assert {row["measure"] for row in rows} == {"mean", "spread", "slope", "capacity"}
