@@ -27,12 +27,13 @@ repro: $(VENV)/installed
 ## make report   rewrite every report and figure from the result files in git; trains nothing
 report: $(VENV)/installed
 	python -m pipeline.mechanisms
-	python -m pipeline.report --all
+	python -m pipeline.reports
 
-## make test     lint, types and tests
+## make test     lint, layers, types and tests
 test: $(VENV)/installed
 	ruff check .
 	ruff format --check .
+	lint-imports
 	pyright
 	python -m pytest
 

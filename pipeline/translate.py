@@ -17,8 +17,8 @@ import numpy as np
 from lookback.config import Translate, load_params
 from lookback.data import testsets
 from lookback.data.encoded import EncodedSplit
-from lookback.decoding.translate import Alignment, Translation, evenly_by_length
-from lookback.decoding.translator import load_translator
+from lookback.decoding.translate import evenly_by_length
+from lookback.decoding.translator import Alignment, Translation, load_translator
 from lookback.tokenizer import load_tokenizer
 from pipeline import stage
 

@@ -15,6 +15,7 @@ from lookback.decoding import dictionary
 from lookback.decoding.translator import load_translator
 from lookback.errors import LookbackError
 from lookback.tokenizer import load_tokenizer
+from lookback.training import dictionary as training
 
 SETTINGS = WordByWord(architecture="word_by_word")
 DETERMINERS = {"the": "das", "a": "ein", "my": "mein", "this": "dieses"}
@@ -40,11 +41,11 @@ def by_hand(sources: list[str], targets: list[str], iterations: int) -> dict[tup
 
 
 def learned(sources: list[str], targets: list[str], iterations: int = 5) -> dict[str, str]:
-    return dictionary.learn([s.split() for s in sources], [t.split() for t in targets], iterations)
+    return training.learn([s.split() for s in sources], [t.split() for t in targets], iterations)
 
 
-def train(settings: WordByWord, corpus: Path, run: Run, model: Path, provenance: dict[str, str]) -> dictionary.Result:
-    return dictionary.train(settings, None, Hardware(), corpus, run, model / "resume", model, provenance)
+def train(settings: WordByWord, corpus: Path, run: Run, model: Path, provenance: dict[str, str]) -> training.Result:
+    return training.train(settings, None, Hardware(), corpus, run, model / "resume", model, provenance)
 
 
 def test_the_textbook_example() -> None:

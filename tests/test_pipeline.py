@@ -89,7 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "before")
     run(folder, PYTHON, "-m", "pipeline.repro", "--jobs", "2")
-    run(folder, PYTHON, "-m", "pipeline.report", "--all")
+    run(folder, PYTHON, "-m", "pipeline.reports")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "after")
     return folder
@@ -269,14 +269,14 @@ def test_a_clone_rewrites_every_figure_and_report_byte_for_byte(clone: Path) -> 
     shutil.rmtree(clone / "reports/tiny/figures")
     (clone / "reports/tiny/report.md").unlink()
     (clone / "reports/index.html").unlink()
-    run(clone, PYTHON, "-m", "pipeline.report", "--all")
+    run(clone, PYTHON, "-m", "pipeline.reports")
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
 def test_in_a_clone_a_missing_run_is_named_and_nothing_is_overwritten(clone: Path) -> None:
     shutil.rmtree(clone / "reports/tiny/runs/transformer-30-s1")
     before = (clone / "reports/tiny/by_length.csv").read_bytes()
-    printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
+    printed = run(clone, PYTHON, "-m", "pipeline.reports", status=1)
     assert "transformer-30-s1" in printed
     assert "Traceback" not in printed
     assert (clone / "reports/tiny/by_length.csv").read_bytes() == before
@@ -284,7 +284,7 @@ def test_in_a_clone_a_missing_run_is_named_and_nothing_is_overwritten(clone: Pat
 
 def test_in_a_clone_a_run_taken_out_of_the_grid_leaves_the_report(clone: Path) -> None:
     edit(clone / "conf/tiny.yaml", "grid", "models", value=["transformer"])
-    run(clone, PYTHON, "-m", "pipeline.report", "--all")
+    run(clone, PYTHON, "-m", "pipeline.reports")
     for name in ("by_length.csv", "report.md"):
         text = (clone / "reports/tiny" / name).read_text()
         assert "transformer-30" in text
@@ -320,7 +320,7 @@ def test_one_incomplete_experiment_does_not_keep_the_others_from_being_drawn(clo
     (clone / "reports/demo").mkdir(parents=True)
     (clone / "reports/tiny/report.md").unlink()
     before = (clone / "reports/index.html").read_text()
-    printed = run(clone, PYTHON, "-m", "pipeline.report", "--all", status=1)
+    printed = run(clone, PYTHON, "-m", "pipeline.reports", status=1)
     assert "reports/demo" in printed
     assert (clone / "reports/tiny/report.md").exists()
     assert (clone / "reports/index.html").read_text() == before, "still among those without a report"

@@ -17,11 +17,11 @@ from lookback import models
 from lookback.config import Bahdanau, FurtherSets, Hardware, Joined, SentencePiece, WordByWord, Words, load_experiment
 from lookback.data import testsets
 from lookback.data.testsets import derive, joined_lines
-from lookback.decoding import dictionary
 from lookback.errors import LookbackError
 from lookback.models.saved import save_model
 from lookback.tokenizer import UNK, load_tokenizer
 from lookback.tokenizer.words import UNKNOWN_MARK
+from lookback.training import dictionary
 
 WORDS = [3, 9, 40, 5, 8, 2, 15, 16, 7, 4, 6, 11, 12, 1, 30, 10, 13, 14, 9, 8, 7, 6, 5, 4, 3, 2, 1, 2]
 """Of the source of each test sentence; 25 have at most 15."""

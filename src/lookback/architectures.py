@@ -249,7 +249,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         color="#CC79A7",
         marker="D",
         model="lookback.corpus.ibm_model1:model1",
-        trainer="lookback.decoding.dictionary:train",
+        trainer="lookback.training.dictionary:train",
         translator="lookback.decoding.dictionary:Dictionary",
     ),
 }

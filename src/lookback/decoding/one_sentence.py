@@ -10,8 +10,7 @@ import numpy as np
 
 from lookback.config import Hardware, Normalization, Translate
 from lookback.corpus.clean import normaliser
-from lookback.decoding.translate import Translation
-from lookback.decoding.translator import load_translator
+from lookback.decoding.translator import Translation, load_translator
 from lookback.decoding.word_alignment import WordAlignment, by_words
 from lookback.errors import LookbackError
 from lookback.tokenizer import UNK, load_tokenizer

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lookback.config import Hardware, Translate
 from lookback.console import bar
 from lookback.decoding.beam_search import Hypothesis, beam_search
+from lookback.decoding.translator import Alignment, Translation
 from lookback.models import TranslationModel
 from lookback.models.saved import DESCRIPTION, load_model, place
 from lookback.tokenizer import BOS, EOS, PAD, UNK, Side
@@ -26,26 +27,6 @@ class Pieces(Protocol):
     def decode(self, ids: Sequence[int]) -> str: ...
 
     def pieces(self, ids: Sequence[int], side: Side) -> list[str]: ...
-
-
-@dataclass(frozen=True)
-class Translation:
-    """One sentence's translation, with what evaluation needs to know of it."""
-
-    text: str
-    pieces: int
-    score: float | None
-    """Log-probability divided by the length penalty; nothing of a translation without a search."""
-    cut_off: bool
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Which source pieces the decoder looked at: `weights` [target pieces, source pieces], rows sum to 1."""
-
-    source_pieces: list[str]
-    target_pieces: list[str]
-    weights: list[list[float]]
 
 
 def evenly_by_length(words: ArrayLike, count: int) -> list[int]:

@@ -5,6 +5,7 @@ an edit of the search no model is trained again.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -12,9 +13,28 @@ import numpy as np
 
 from lookback.architectures import ARCHITECTURES, load
 from lookback.config import Hardware, Translate
-from lookback.decoding.translate import Alignment, Translation
 from lookback.errors import LookbackError
 from lookback.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One sentence's translation, with what evaluation needs to know of it."""
+
+    text: str
+    pieces: int
+    score: float | None
+    """Log-probability divided by the length penalty; nothing of a translation without a search."""
+    cut_off: bool
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which source pieces the decoder looked at: `weights` [target pieces, source pieces], rows sum to 1."""
+
+    source_pieces: list[str]
+    target_pieces: list[str]
+    weights: list[list[float]]
 
 
 class Translator(Protocol):

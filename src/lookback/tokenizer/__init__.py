@@ -1,6 +1,5 @@
 """Text to ids and back, by SentencePiece or by a list of words for each language."""
 
-from lookback.corpus.lines import read_lines
 from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, word_of_piece
 from lookback.tokenizer.files import FILE_NAMES, load_tokenizer, tokenizer_file
 
@@ -14,7 +13,6 @@ __all__ = [
     "Side",
     "Tokenizer",
     "load_tokenizer",
-    "read_lines",
     "tokenizer_file",
     "word_of_piece",
 ]
