@@ -68,7 +68,9 @@ def score_joined(
     sets = {it.test_set: it for it in testsets.read(layout.testsets) if it.test_set != "test"}
     single = sets.pop(testsets.joined_name(1), None)
     found: dict[tuple[str, str], list[tuple[SentenceStatistics, SentenceStatistics]]] = {}
-    for run in experiment.runs if single else ():
+    if single is None:
+        return found
+    for run in experiment.runs:
         alone = _translations(layout, run, single.name, single.references)
         for name, lines in sets.items():
             together = _translations(layout, run, lines.name, lines.references)

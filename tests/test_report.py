@@ -4,6 +4,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc_render.vega import VegaRenderer
@@ -350,8 +351,8 @@ def fall(system: str = "bahdanau-60", measure: str = "capacity", **numbers) -> d
     return fake_results.comparison(measure, system, **(about | numbers))
 
 
-NOTHING = {"value": 0.19, "low": -1.634, "high": 2.013, "p": 0.8}
-RISE = {"value": -12.166, "low": -14.53, "high": -9.801}
+NOTHING: dict[str, Any] = {"value": 0.19, "low": -1.634, "high": 2.013, "p": 0.8}
+RISE: dict[str, Any] = {"value": -12.166, "low": -14.53, "high": -9.801}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -171,7 +171,7 @@ def test_what_no_report_has_yet_is_read_as_well(tmp_path: Path) -> None:
     grid = {"models": ["rnn_encoder_decoder", "bahdanau", "transformer"], "max_train_words": [60]}
     further = {("joined-1", "all"): (240, 80.0), ("joined-4", "all"): (60, 50.0), ("joined-4", "alone"): (60, 81.0)}
     base, one, other = (f"{model}-60" for model in grid["models"])
-    turned = {"value": -5.0, "low": -6.0, "high": -4.0}
+    turned: dict[str, Any] = {"value": -5.0, "low": -6.0, "high": -4.0}
     rows = [
         *(
             fake_results.comparison("joined", name, test_set="joined-4", **of)
