@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.systems import Score, System
 from lookback.rendering.looks import Look
 from lookback.stats.buckets import Bucket
 
@@ -25,7 +25,7 @@ LOWEST = 1e-12
 @dataclass(frozen=True)
 class Point:
     x: float
-    """On an axis of buckets the how manyth bucket, from 0."""
+    """On an axis of buckets the bucket's index."""
     y: float
     low: float = math.nan
     high: float = math.nan
@@ -156,7 +156,6 @@ def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
         "x": axis(chart.x) | ({"ticks": ticks} if ticks else {}),
         "y": axis(chart.y),
         "digits": chart.y.digits,
-        "sparse": SPARSE,
         "marks": [
             [place, words] for words, _ in chart.marks if (place := position(words, chart.x.buckets)) is not None
         ],
