@@ -15,13 +15,14 @@ from lookback.evaluation.comparison import write_comparisons
 from lookback.evaluation.systems import SPARSE, System
 from lookback.evaluation.tables import read_rows
 from lookback.probes.points import Point, write_points
-from lookback.rendering.html import inline_svg
+from lookback.rendering.html import _brief, document, inline_svg
 from lookback.rendering.wording import code, interval
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.results import Results, read
 from lookback.stats.buckets import Bucket
 from tests import fake_results
 
+ROOT = Path(__file__).parents[1]
 ONLY = {"models": ["bahdanau"], "max_train_words": [60]}
 FAST = config.Report(formats=("svg",))
 VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
@@ -108,7 +109,11 @@ def test_formats_are_those_asked_for(tmp_path):
     report.write(experiment, folder, config.Report(formats=("pdf",)))
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".pdf", ".csv"}
     assert "](figures/length.pdf)" in (folder / "report.md").read_text(encoding="utf-8")
-    assert "<svg" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<figure id="figure-length" data-chart="length">' in page
+    assert 'href="figures/length.pdf"' in page
+    assert "<img" not in page, "there is no picture that a browser shows"
+    assert "<svg" in page, "of the alignments"
 
 
 def test_figures_of_other_formats_and_sentences_leave(tmp_path):
@@ -251,7 +256,7 @@ def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     assert [row[2] for row in ratios.rows][:1] == ["1.00"]
     report.write(experiment, folder, FAST)
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    assert "### The same sentences, alone and joined\n" in markdown
+    assert "### Sentences joined to longer lines\n" in markdown
     assert "\n- Translated 4 at a time, the same 240 sentences score lower" in markdown
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "table-joined" in [attributes.get("id") for _, attributes in page.elements]
@@ -291,8 +296,8 @@ def test_sentences_without_unknown_words_have_a_table_of_their_own(tmp_path):
     assert table.rows[-1] == ("all", "400", "90.0 [88.5, 91.5]")
     assert found.n(found.buckets[0]) == 200, "the rest of the report is of all sentences"
     report.write(experiment, folder, FAST)
-    for name in ("report.md", "report.html"):
-        assert "Without unknown words" in (folder / name).read_text(encoding="utf-8")
+    assert "<details><summary>Without unknown words</summary>" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "<summary>Without unknown words</summary>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_legacy_bleu_is_shown_with_its_own_signature(tmp_path):
@@ -300,9 +305,9 @@ def test_legacy_bleu_is_shown_with_its_own_signature(tmp_path):
     signature = "nrefs:1|tok:sacremoses-0.1.1-de|smooth:none"
     row = {"legacy_bleu": 33.3, "legacy_bleu_low": 31.0, "legacy_bleu_high": 35.0, "legacy_signature": signature}
     found = read(experiment, fake_results.write_all(tmp_path, experiment, row=row))
-    (table,) = [table for table in tables.quality(found) if table.name == "legacy-bleu"]
-    assert table.rows[0][2] == "33.3 [31.0, 35.0]"
-    assert table.note.startswith(signature)
+    (table,) = [table for table in tables.quality(found) if table.name == "measures"]
+    assert ("BLEU as the papers score", "33.3 [31.0, 35.0]") in table.rows
+    assert f"BLEU as the papers score: {signature}" in table.note
 
 
 def test_without_further_sets_and_legacy_bleu_nothing_is_said_of_them(written):
@@ -694,8 +699,9 @@ def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
     shared, differing = tables.provenance(found)
     assert ("precision", "32-true") in shared.rows
     assert not {row[0] for row in differing.rows} & {row[0] for row in shared.rows}
-    loss = next(table for table in tables.quality(found) if table.name == "reference-loss")
-    assert [run == "–" for run in loss.rows[0][2:]] == [False] * 4 + [True] * 2
+    others = next(table for table in tables.quality(found) if table.name == "measures")
+    (loss,) = [row for row in others.rows if row[0] == "Loss on the references"]
+    assert [cell == "–" for cell in loss[1:]] == [False] * 4 + [True] * 2
 
 
 def test_a_report_of_a_dictionary_alone(tmp_path):
@@ -881,14 +887,16 @@ def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
 def remembered(folder: Path, points: list[Point]) -> str:
     """What the section on memory says of one system, `bahdanau-60`, with these points."""
     (section,) = probes.sections(results(folder, points=points))
-    return " ".join(section.texts[1:])
+    assert section.about.startswith("The Jacobian tells")
+    return " ".join(section.texts)
 
 
 def test_memory_is_shown_only_where_it_was_measured(written, tmp_path):
     for name in ("report.md", "report.html"):
         text = (written / name).read_text(encoding="utf-8")
         assert "What a state remembers" in text
-        assert "rnn_encoder_decoder-60-s1" in text
+        assert "The Jacobian tells how" in text
+    assert "<code>rnn_<wbr>encoder_<wbr>decoder-60-s1</code>: the norm" in text
     experiment = fake_results.experiment(grid=ONLY)
     report.write(experiment, fake_results.write_all(tmp_path, experiment), FAST)
     for name in ("report.md", "report.html"):
@@ -964,7 +972,7 @@ def test_what_a_decoder_looks_at_is_told_and_drawn(tmp_path):
     points += [over_all("alignment_error_rate", "diagonal", 0.5)]
     found = results(tmp_path, points=points)
     (section,) = probes.sections(found)
-    assert section.texts[1] == (
+    assert section.texts[0] == (
         "`bahdanau-60`: of a target word's gradient, 0.2 [0.18, 0.22] falls on the aligned source word (n = 50), where "
         "an even spread would put 0.04; its weights have an entropy of 0.75 [0.75, 0.75] nats (n = 1200); its "
         "alignment error rate is 0.21 [0.21, 0.21], that of a diagonal 0.5 [0.5, 0.5] (n = 1200)."
@@ -980,7 +988,7 @@ def test_what_can_be_read_from_the_vectors_is_told_of_short_and_of_long_sentence
         points += fake_results.curve("readable_words", place, values, x_by="source words")
         points += fake_results.curve("readable_words", f"{place}, majority", usual, x_by="source words")
     (section,) = probes.sections(results(tmp_path, points=points))
-    told = section.texts[1]
+    told = section.texts[0]
     assert (
         "the 2nd to last piece in 0.6 [0.54, 0.66] of the shortest sentences (0 words on average, n = 50) and" in told
     )
@@ -1035,7 +1043,11 @@ def test_numbers_of_any_size_are_short(value, text):
 
 
 def test_page_is_one_file_that_fetches_nothing(written):
-    text = (written / "report.html").read_text(encoding="utf-8")
+    whole = (written / "report.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<noscript><img src="([^"]+)" alt=""></noscript>', whole)
+    assert len(pictures) == whole.count("data-chart=")
+    assert all((written / name).is_file() for name in pictures), "without the script those beside it are shown"
+    text = re.sub(r"<noscript>.*?</noscript>", "", whole)
     page = Page(text)
     assert not {"link", "iframe", "img", "image", "object", "embed"} & {tag for tag, _ in page.elements}
     for tag, attributes in page.elements:
@@ -1065,10 +1077,11 @@ def test_page_is_accessible(written):
     tags = [tag for tag, _ in page.elements]
     assert tags.count("h1") == 1
     assert dict(page.elements)["html"]["lang"] == "en"
-    svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(svgs) == 9
-    assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
-    assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in svgs)
+    pictures = [attributes for tag, attributes in page.elements if attributes.get("role") == "img"]
+    assert len(pictures) == tags.count("figure") == 9
+    assert all(attributes["aria-label"] for attributes in pictures)
+    assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in pictures)
+    assert all(attributes["role"] == "img" for tag, attributes in page.elements if tag == "svg")
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")
     assert tags.count("table") == tags.count("caption")
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -1107,13 +1120,52 @@ def test_text_of_a_corpus_stays_text(tmp_path):
     report.write(experiment, folder, FAST)
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     tags = [tag for tag, _ in page.elements]
-    assert "img" not in tags
+    pictures = [attributes["src"] or "" for tag, attributes in page.elements if tag == "img"]
+    assert all((folder / name).is_file() for name in pictures), "our own figures alone"
     assert tags.count("script") == 2, "the data and the program of the page"
     assert "".join(page.text).count(HOSTILE) > 10
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert "<script>" not in re.sub(r"\\<", "", markdown)
     assert '\\<script\\>alert(1)\\</script\\> & "quotes"' in markdown
     assert "[a\\](http://x.y)" in markdown
+
+
+def test_a_shorter_path_goes_the_same_way():
+    path = "M1.0 2.0L3.0 2.0L3.0 4.0L1.0 4.0zM5.0 6.0L7.0 6.0M5.0 6.0L5.0 8.0M1.0 2.0L3.0 4.0L3.0 5.0L1.0 5.0z"
+    assert _brief(f'd="{path}"') == (
+        'd="M1.0 2.0H3.0V4.0H1.0zM5.0 6.0H7.0M5.0 6.0V8.0M1.0 2.0L3.0 4.0L3.0 5.0L1.0 5.0z"'
+    )
+
+
+def test_sections_have_ids_and_html_in_a_line_is_text():
+    opening, body, sections = document(
+        "# One\n\nA *b* <i>c</i>.\n\n## The `x` & it's\n\n### y z\n\n<div>\n*d*\n</div>\n"
+    )
+    assert opening == "<h1>One</h1>\n<p>A <em>b</em> &lt;i&gt;c&lt;/i&gt;.</p>\n"
+    assert '<h2 id="the-x--its">The <code>x</code> &amp; it\'s</h2>' in body
+    assert '<h3 id="y-z">' in body
+    assert "<div>\n*d*\n</div>" in body
+    assert sections == {"the-x--its": "The <code>x</code> &amp; it's"}
+
+
+def test_examples_of_the_markdown_are_few_and_of_the_longest_training(tmp_path):
+    found = results(tmp_path, fake_results.experiment())
+    every = sentences.examples(found)
+    told = sentences.few(found, every)
+    assert 1 < len(told) < len([it for it in every if it.highlighted])
+    assert [it.words for it in told] == sorted(it.words for it in told)
+    assert {name for it in told for output in it.outputs for name in output.systems} == {
+        "rnn_encoder_decoder-60",
+        "bahdanau-60",
+        "transformer-60",
+    }
+    assert len(sentences.few(found, [it for it in every if it.words > 50])) <= 1, "one is told, however long"
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("reports/*/report.html")), ids=lambda path: path.parent.name)
+def test_reports_in_git_are_short(folder):
+    assert len(folder.with_name("report.md").read_text(encoding="utf-8").split()) <= 4000
+    assert folder.stat().st_size <= 600_000
 
 
 def test_markdown_tables_have_rows_of_one_width(written):
@@ -1142,6 +1194,8 @@ def test_both_pages_say_the_same(written):
         for text in [question, *answers]:
             assert text in markdown
             assert re.sub(r"[`*]", "", text) in html
+    headings = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    assert re.findall(r'<h2 id="[^"]+">(.*?)</h2>', (written / "report.html").read_text(encoding="utf-8")) == headings
     for command in ("dvc repro report@demo", "dvc repro evaluate@demo-<run>"):
         assert command in markdown.replace("\\", "")
         assert command in html
@@ -1151,9 +1205,13 @@ def test_signatures_fingerprints_and_runs_can_be_followed(written):
     markdown = (written / "report.md").read_text(encoding="utf-8")
     for text in (fake_results.BLEU_SIGNATURE, fake_results.CHRF_SIGNATURE):
         assert code(text) in markdown
-    for text in ("0123456789ab", "ef" * 32, "conf/demo.yaml"):
+    page = "".join(Page((written / "report.html").read_text(encoding="utf-8")).text)
+    for text in ("0123456789ab", "conf/demo.yaml"):
         assert text in markdown
-    assert "412.3" not in markdown, "bare seconds say nothing"
+        assert text in page
+    assert "ef" * 32 in page
+    assert "runs/<run>/run.json" in markdown
+    assert "412.3" not in markdown + page, "bare seconds say nothing"
 
 
 def test_each_run_is_found_in_git_and_in_mlflow(written):
@@ -1194,12 +1252,17 @@ def test_numbers_are_followed_to_files_that_their_stages_write(tmp_path, measure
 
 
 def test_corpus_is_told_without_what_is_only_for_machines(written):
-    markdown = (written / "report.md").read_text(encoding="utf-8")
-    assert "| over long | 12 | 59,988 |" in markdown
-    assert "| subject relative | 41.2 % | 41.2 % | 41.2 % |" in markdown
-    assert "| four gram overlap · source · types | 0.06206 |" in markdown
-    assert "made here" in markdown
-    assert "lengths · source" not in markdown
+    manifest = json.loads((written / "corpus.json").read_text(encoding="utf-8"))
+    rows = [row for table in tables.corpus(manifest) for row in table.rows]
+    assert ("over long", "12", "59,988") in rows
+    assert ("subject relative", "41.2 %", "41.2 %", "41.2 %") in rows
+    assert ("four gram overlap · source · types", "0.06206") in rows
+    page = "".join(Page((written / "report.html").read_text(encoding="utf-8")).text)
+    for row in rows:
+        assert all(cell in page for cell in row)
+    assert "made here" in page
+    assert "lengths · source" not in page
+    assert "(corpus.json)" in (written / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -1225,13 +1288,13 @@ def test_report_of_little(changes, tmp_path):
 
 def test_tables_of_what_is_lost_and_repeated_are_there_where_it_was_counted(tmp_path):
     experiment = fake_results.experiment(grid=ONLY)
-    names = {"looping", "dropped", "repeated"}
+    names = dict.fromkeys(("Looping translations", "Source words dropped", "Target words repeated"))
     without = read(experiment, fake_results.write_all(tmp_path / "without", experiment))
-    assert not names & {table.name for table in tables.quality(without)}
+    assert not names.keys() & {row[0] for row in tables.quality(without)[1].rows}
     row = {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}
     found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, row=row)))
-    runs = {table.name: table.rows[0][2] for table in found if table.name in names}
-    assert runs == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
+    cells = {row[0]: row[1] for row in found[1].rows if row[0] in names}
+    assert cells == dict(zip(names, ("12.5 %", "25.0 %", "0.0 %"), strict=True))
 
 
 # --- the chart that DVC draws -----------------------------------------------------------------------------------------
