@@ -619,7 +619,7 @@ def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
     write_points(folder / "speed.csv", [])
     write_comparisons(folder / "comparisons.csv", [])
     rotary, none, bahdanau = prose.models(read(experiment, folder))
-    assert "`rotary`: self-attention" in rotary
+    assert "`rotary` (Transformer): self-attention" in rotary
     assert "; `positions` rotary" in rotary
     assert none.endswith("; its weights are the mean of those at the last 5 validations.")
     assert ";" not in bahdanau
