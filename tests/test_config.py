@@ -121,7 +121,7 @@ def edited(tmp_path: Path):
         ("heads: 4", "heads: 3", ["models.transformer", "heads (3) must divide d_model (128)"]),
         ("models: [rnn_encoder_decoder,", "models: [rnn,", ["grid.models", "'rnn'", "bahdanau, transformer"]),
         ("evaluate:", "evaluation:", ["evaluation", "unknown key"]),
-        ("[30, 60]", "[30, 30]", ["grid", "max_train_words [30, 30] names one twice"]),
+        ("[30, 60]", "[30, 30]", ["grid", "max_train_words [30, 30] has a duplicate"]),
         ("target_language: de", "target_language: fr", ["English and German"]),
         ("[10, 20, 30,", "[10, 30, 20,", ["evaluate", "must rise"]),
         ("step: 5}", "step: 11}", ["evaluate.window", "step (11)"]),

@@ -33,7 +33,7 @@ def learn(sources: Sentences, targets: Sentences, iterations: int) -> dict[str, 
     Args:
         sources: N sentences in words.
         targets: their N translations.
-        iterations: of expectation maximisation.
+        iterations: the number of iterations of expectation maximisation.
 
     Returns:
         the dictionary, with the source words in alphabetical order.
