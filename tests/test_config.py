@@ -250,5 +250,5 @@ def test_a_budget_for_each_training_length() -> None:
         (30, 20),
         (60, 50),
     }
-    with pytest.raises(ValueError, match=r"nothing for 60 of grid\.max_train_words"):
+    with pytest.raises(ValueError, match=r"no entry for 60 of grid\.max_train_words"):
         fake_results.experiment(train=train | {"target_tokens_by_length": {30: 2}})

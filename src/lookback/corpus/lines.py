@@ -53,7 +53,7 @@ class LineReader:
         for suffix, signature in _SIGNATURES.items():
             if start.startswith(signature):
                 self._disk.close()
-                raise LookbackError(f"{self.path}: compressed, by its first bytes; rename it to end in {suffix}")
+                raise LookbackError(f"{self.path}: is compressed, by its first bytes; rename it to end in {suffix}")
         return self._disk
 
     def __enter__(self) -> "LineReader":

@@ -60,7 +60,7 @@ def save_model(
     shutil.copyfile(tokenizer, partial)
     partial.replace(folder / tokenizer.name)
     for name in FILE_NAMES:
-        if name != tokenizer.name:  # one of the other kind would leave open which is meant
+        if name != tokenizer.name:  # a leftover of the other kind would be ambiguous
             (folder / name).unlink(missing_ok=True)
 
 
