@@ -19,7 +19,7 @@ def main() -> None:
         print(f"{layout.testsets / made['name']}: {made['lines']:,} lines", flush=True)
     if manifest.get("groups", 0) < manifest.get("groups_asked_for", 0):
         print(
-            f"test_sets.joined: {manifest['groups']} groups, not the {manifest['groups_asked_for']} asked for: the "
+            f"test_sets.joined: {manifest['groups']} groups, not the {manifest['groups_asked_for']} configured: the "
             "test set has no more sentences that short",
             flush=True,
         )

@@ -136,7 +136,7 @@ def edited(tmp_path: Path):
         ("  model_type: bpe", "  kind: words", ["tokenize.max_training_pairs", "unknown key"]),
         ("  model_type: bpe", "  kind: letters", ["tokenize", "sentencepiece", "words"]),
         (PIECES, "  kind: words\n  vocabulary_size: 70000\n", ["tokenize.vocabulary_size", "65535", "70000"]),
-        ("source_word: jumped", "source_word: jumpd", ["translate.showcase.0", "'jumpd' is no word", "dog, jumped"]),
+        ("source_word: jumped", "source_word: jumpd", ["translate.showcase.0", "'jumpd' is not a word", "dog, jumped"]),
         ("      target_word: sprang\n", "", ["translate.showcase.0", "both source_word and target_word"]),
         ("target_word: sprang", "target_word: sie sprang", ["translate.showcase.0", "must be one word"]),
         ("target_word: sprang", "target: sprang", ["translate.showcase.0.target", "unknown key"]),

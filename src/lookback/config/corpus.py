@@ -1,4 +1,4 @@
-"""Where the text comes from, and what is done to it before training."""
+"""The source of the text, and its preparation for training."""
 
 import os
 from pathlib import Path
@@ -71,7 +71,7 @@ class Select(Settings):
 
 
 class Prepare(Settings):
-    """What `prepare` does to the training pairs; validation and test keep every line as it came."""
+    """How `prepare` cleans the training pairs; validation and test keep every line unchanged."""
 
     normalization: Normalization = "NFC"
     word_tokenizer: Literal["whitespace", "moses"] = "whitespace"

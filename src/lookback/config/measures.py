@@ -27,7 +27,7 @@ class Showcase(Settings):
             raise ValueError("give both source_word and target_word, or neither")
         words = bare_words(self.text)
         if self.source_word is not None and self.source_word not in words:
-            raise ValueError(f"source_word {self.source_word!r} is no word of text; take one of {', '.join(words)}")
+            raise ValueError(f"source_word {self.source_word!r} is not a word of text; take one of {', '.join(words)}")
         if self.target_word is not None and bare_words(self.target_word) != [self.target_word]:
             raise ValueError(f"target_word {self.target_word!r} must be one word without punctuation around it")
         return self

@@ -1,4 +1,4 @@
-"""`params.yaml`: what is the same for all experiments."""
+"""`params.yaml`: settings shared by all experiments."""
 
 from typing import Annotated, Literal
 

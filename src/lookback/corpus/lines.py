@@ -69,7 +69,7 @@ class LineReader:
         return self._disk.tell()
 
     def raw_block(self, lines: int = BLOCK_LINES) -> list[bytes]:
-        """The next lines as they stand in the file, "\\n" included; fewer at the end of the file, then none.
+        """The next lines, unchanged, "\\n" included; fewer at the end of the file, then none.
 
         Raises:
             LookbackError: damaged compression.

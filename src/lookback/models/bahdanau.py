@@ -69,7 +69,7 @@ class Bahdanau(TranslationModel[Memory, State]):
 
         `paper`        as above, appendix A.2.2 as printed: what predicts y_i is c_i, y_{i-1} and s_{i-1}, which has
                        read the words up to y_{i-2}: the state runs one word behind.
-        `equation-4`   the readout takes s_i instead, as equation 4 (section 3.1) has it: it has read y_{i-1} and c_i.
+        `equation-4`   the readout takes s_i instead, as in equation 4 (section 3.1): s_i has read y_{i-1} and c_i.
                        "Look, update, generate".
         `code`         the authors' GroundHog: s_i = f(s_{i-1}, E y_i, c_i), so the state has read the word that it was
                        used to predict, together with the context it was predicted from; alignment and readout for y_i
