@@ -116,7 +116,8 @@ def write_words(
         counts: the count of each word in train.
         vocabulary_size: the most ids per language, special ids included.
         languages: codes such as `fr`.
-        normalization: the Unicode normal form of train. output: the file; the same words give the same bytes.
+        normalization: the Unicode normal form of train.
+        output: the file; the same words give the same bytes.
     """
     about = _File(
         kind="words",

@@ -24,7 +24,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes the new checkpoint beside the old one, then replaces it.
 
     Lightning's own writer copies from the system's temporary folder, which is often on another disk. If it is killed
-    while copying, the checkpoint is half a file.
+    while copying, half a file remains in place of the checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
