@@ -6,9 +6,10 @@
     logits, state, alignment = model.step(state, token)
 
 `Memory` and `State` are immutable values (arbitrarily nested named tuples of tensors) that the caller holds; a module
-keeps no tensor between calls. Two rules make them easy to handle:
+keeps no tensor between calls. Three rules make them easy to handle:
 
 - the first axis of every tensor in them is the batch, so `select` can take rows of any of them;
+- the first field of a Memory is the encoder's output: one vector [B, D], or one state per position [B, S, D];
 - a state keeps what it needs from the source in its field `memory`, which no step changes. Rows of the same sentence
   (the hypotheses of one beam) share the memory, so `reorder` copies only the other fields.
 
