@@ -552,7 +552,7 @@ def test_a_checkpoint_of_another_run_is_not_resumed(
     if what == "data":
         changes["encoded"] = other_corpus(corpus, tmp_path)
     if "code" in what:
-        monkeypatch.setattr(checkpoint, "fingerprint_code", lambda: "edited")
+        monkeypatch.setattr(checkpoint, "fingerprint_code", lambda _: "edited")
     if what == "torch version":
         monkeypatch.setattr(torch, "__version__", "1.0")
     if what == "damage":
