@@ -14,6 +14,8 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 DESKTOP, PHONE = (1280, 800), (390, 844)
 """Width and height of the window in CSS pixels."""
 
+ALONE: frozenset[str] = frozenset()
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests may run as root, where Chromium has no sandbox
@@ -44,10 +46,11 @@ def browser() -> Iterator[Chrome]:
         chrome.quit()
 
 
-def open_page(browser: Chrome, page: Path, size: tuple[int, int] = DESKTOP) -> None:
+def open_page(browser: Chrome, page: Path, size: tuple[int, int] = DESKTOP, *, beside: frozenset[str] = ALONE) -> None:
     """Open a file as on a desktop or a phone, and check what any page of ours must be.
 
-    It writes no error to the console, asks for no file but itself, and is not wider than the window.
+    It writes no error to the console, asks for no file but itself and those named in `beside`, seen from its folder,
+    and is not wider than the window.
     """
     width, height = size
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
@@ -59,7 +62,8 @@ def open_page(browser: Chrome, page: Path, size: tuple[int, int] = DESKTOP) -> N
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
     asked = {url for url in urls if not url.startswith("data:")}
-    assert asked == {address}, f"{page} asks for {sorted(asked - {address})}"
+    allowed = {address, *((page.resolve().parent / name).as_uri() for name in beside)}
+    assert address in asked <= allowed, f"{page} asks for {sorted(asked - allowed)}"
     errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert not errors, f"{page}: {errors}"
     wide = browser.execute_script("return document.documentElement.scrollWidth")

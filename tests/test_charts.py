@@ -91,9 +91,29 @@ def test_every_way_of_sharing_out_can_be_chosen(tmp_path: Path) -> None:
     ]
     assert {point.y for point in charts.length(found, "bleu", kinds[2]).lines[0].points} == {1.0}
     data = json.loads(interactive.data(found, {}, sentences.examples(found)))
-    columns = [column for column, *_ in data["explorer"]["columns"]]
-    assert "legacy_bleu" not in columns, "blank in all rows"
-    assert set(data["explorer"]["charts"]) == {f"{column} {place}" for column in columns for place in range(3)}
+    scores = data["scores"]
+    assert "legacy_bleu" not in scores["columns"], "blank in all rows"
+    assert set(scores["values"]) == set(scores["columns"])
+    assert {len(values) for values in scores["values"].values()} == {len(kinds)}
+    assert scores["values"]["bleu"][2][0][0][0] == 1.0
+
+
+def test_the_scores_are_stored_once_as_tables_show_them(results: Results) -> None:
+    drawn = {"length": charts.length(results), "loss": charts.length(results, "reference_loss")}
+    data = json.loads(
+        interactive.data(results, drawn | {"curves": charts.curves(results)}, sentences.examples(results))
+    )
+    assert list(data["charts"]) == ["curves"]
+    assert data["scored"] == {"length": "bleu", "loss": "reference_loss"}
+    for column, digits in (("bleu", 1), ("reference_loss", 3)):
+        for system, values in zip(results.systems, data["scores"]["values"][column][0], strict=True):
+            for bucket, (value, *more) in zip(results.buckets, values, strict=True):
+                score = results.score(system, bucket, column)
+                assert value == float(f"{score.value:.{digits}f}")
+                bounds = [None, None] if math.isnan(score.low) else [score.low, score.high]
+                assert more == [None if it is None else round(it, digits) for it in (*bounds, *score.seeds)]
+    names = [data["systems"][place]["name"] for place in data["scores"]["systems"]]
+    assert names == [system.name for system in results.systems]
 
 
 def test_an_alignment_is_packed_as_its_largest_weights() -> None:

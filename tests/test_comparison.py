@@ -1,6 +1,7 @@
 """On data whose answer is known: sentence statistics drawn from systems with known qualities, not text."""
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lookback.config import Evaluate
+import pipeline.compare
+from lookback.config import Evaluate, FurtherSets, SentencePiece, load_experiment
+from lookback.data import testsets
+from lookback.data.testsets import derive
 from lookback.errors import LookbackError
 from lookback.evaluation.by_length import rows_by_length
-from lookback.evaluation.comparison import COLUMNS, Row, System, compare, read_comparisons, write_comparisons
+from lookback.evaluation.comparison import (
+    COLUMNS,
+    SCORES,
+    Joined,
+    Row,
+    System,
+    compare,
+    compare_joined,
+    read_comparisons,
+    write_comparisons,
+)
 from lookback.evaluation.metrics import bleu_score, sentence_statistics
 from lookback.stats.significance import Sampled, combined, estimate, holm
+from pipeline.stage import Layout
 
 EDGES = (10, 20, 30, 40)
 BOUNDS = [(1, 10), (11, 20), (21, 30), (31, 40), (None, None)]
@@ -98,6 +113,7 @@ def repeated(request: pytest.FixtureRequest) -> tuple[tuple, dict[tuple, float],
         gap = true[one] - true[other]
         expected |= {("difference", one, other, *bounds): gap[i] for i, bounds in enumerate(BOUNDS)}
         expected["gap_growth", one, other, None, None] = TO_SLOPE @ gap[:4]
+        expected["gap_growth_inside", one, other, None, None] = gap[1] - gap[0]
     generator, found = np.random.default_rng(3), {}
     for draw in range(draws):
         systems, lengths = drawn_systems(generator, each, QUALITIES, seeds, effect)
@@ -126,7 +142,7 @@ def test_intervals_cover_as_they_claim_and_tests_keep_their_level(repeated) -> N
     assert np.mean(list(covered.values())) > 0.94
     assert np.mean(list(covered.values())) < (0.965 if seeds == 1 else 0.99)
     no_difference = [numbers for row, numbers in found.items() if row[1:3] == ("even", "twin")]
-    assert len(no_difference) == 6
+    assert len(no_difference) == 7
     rejected = [np.mean(numbers[:, 3] <= 0.05) for numbers in no_difference]
     assert max(rejected) < 0.05 + 4 * error, rejected
     if seeds == 1:
@@ -148,13 +164,16 @@ def test_the_true_values_are_found(repeated) -> None:
         assert power["difference", "even", "falling", 31, 40] > 0.99
         assert power["difference", "even", "falling", 31, 40] > power["difference", "even", "falling", 1, 10] + 0.3
         assert power["gap_growth", "even", "falling", None, None] > 0.9
+        # The gap grows here by 6 BLEU from the first bucket to the second, and by 26 from the first to the last.
+        assert 0.1 < power["gap_growth_inside", "even", "falling", None, None] < 0.9
     if seeds == 3:
         assert power["difference", "even", "falling", 31, 40] > 0.8
 
 
 def test_p_and_interval_agree(repeated) -> None:
     _, _, found = repeated
-    for row in [row for row in found if row[2]]:
+    assert {row[0] for row in found if np.isnan(found[row][:, 3]).any()} <= {"mean", "spread"}
+    for row in [row for row in found if row[0] not in ("mean", "spread")]:
         _, low, high, p, _ = found[row].T
         assert ((p < 0.05) == ((low > 0) | (high < 0))).all()
         assert p.min() >= 1 / 201
@@ -173,6 +192,43 @@ def test_sentences_alone_would_be_too_sure_where_seeds_differ() -> None:
     both, first = np.mean(rejected, axis=0)
     assert both <= 0.1
     assert first > 0.5
+
+
+@pytest.mark.parametrize(("seeds", "effect"), [(1, 0.0), (2, 0.12)])
+def test_joined_sentences_are_tested_as_the_rest(seeds: int, effect: float) -> None:
+    """60 lines of 40 words, as the experiments have them of four sentences; once joining costs nothing, once much."""
+    generator, draws, lengths = np.random.default_rng(12), 150, np.full(60, 40)
+    true = {"even": 0.0, "joined-worse": float(truth_of_40(2.0, effect) - truth_of_40(1.5, effect))}
+    found: dict[str, list[Row]] = {name: [] for name in true}
+    for draw in range(draws):
+        common = generator.normal(0, 0.8, len(lengths))
+        sets = []
+        for name, top in (("even", 2.0), ("joined-worse", 1.5)):
+            trained = generator.normal(0, effect, seeds)
+            alone, together = (
+                [counts(lengths, correct_words(generator, t, 0, lengths, common) + e, generator) for e in trained]
+                for t in (2.0, top)
+            )
+            sets.append(Joined(name, "joined-4", alone, together))
+        for row in compare_joined(sets, SETTINGS.model_copy(update={"seed": draw})):
+            found[row["system"]].append(row)
+    for name, rows in found.items():
+        numbers = np.array([[row[key] for key in ("value", "low", "high", "p")] for row in rows])
+        covered = np.mean((numbers[:, 1] <= true[name]) & (true[name] <= numbers[:, 2]))
+        # Standard error 1.8 points; with two seeds on the safe side.
+        assert 0.95 - 0.055 < covered <= (0.99 if seeds == 1 else 1.0), name
+        assert numbers[:, 0].mean() == pytest.approx(true[name], abs=0.5)
+        assert ((numbers[:, 3] < 0.05) == ((numbers[:, 1] > 0) | (numbers[:, 2] < 0))).all()
+    assert np.mean([row["p"] < 0.05 for row in found["even"]]) < 0.05 + 0.055
+    assert np.mean([row["p"] < 0.05 for row in found["joined-worse"]]) > (0.9 if seeds == 1 else 0.5)
+
+
+def truth_of_40(top: float, effect: float) -> np.ndarray:
+    """Expected BLEU of endless lines of 40 words: what is hard in a line, the system's chance, and that of seeds."""
+    chance = stats.norm.ppf((np.arange(4000) + 0.5) / 4000) * math.hypot(0.8, 0.5)
+    effects = effect * stats.norm.ppf((np.arange(9) + 0.5) / 9)
+    sums = [counts(np.full(4000, 40), top + chance + seed).sum(axis=0) for seed in effects]
+    return bleu_score(np.stack(sums)).mean()
 
 
 # --- numbers and their chance -----------------------------------------------------------------------------------------
@@ -255,12 +311,15 @@ def test_values_by_hand() -> None:
     lines = [np.polyfit(means, values[:4], 1)[0] * 10 for values in (even, falling)]
     assert [row["value"] for row in only(rows, measure="slope")] == pytest.approx(lines)
     assert only(rows, measure="gap_growth")[0]["value"] == pytest.approx(lines[0] - lines[1])
+    growth = ((even - falling)[1] - (even - falling)[0]) / (means[1] - means[0]) * 10
+    inside = only(rows, measure="gap_growth_inside")[0]
+    assert (inside["value"], inside["n"]) == (pytest.approx(growth), 60)
     (inside,), (beyond,) = (only(rows, measure=name, system="even") for name in ("capacity", "extrapolation"))
     assert (inside["value"], beyond["value"]) == pytest.approx((even[0] - even[1], even[1] - even[3]))
     assert [row["bucket_low"] for row in (inside, beyond)] == [1, 11]
     assert [row["bucket_high"] for row in (inside, beyond)] == [20, 40]
     assert all(tuple(row) == tuple(COLUMNS) for row in rows)
-    assert {row["n"] for row in rows} == {30, 120}
+    assert {row["n"] for row in rows} == {30, 60, 120}
     assert {row["seeds"] for row in rows} == {2}
 
 
@@ -381,6 +440,50 @@ def test_which_buckets_the_falls_are_between(max_train_words: int | None, longes
     assert set(smallest.values()) <= {2}
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "n"), [(40, 40, 120), (40, 30, 90), (30, 40, 90), (35, 40, 90), (10, 40, 0), (40, None, 0)]
+)
+def test_gaps_grow_inside_the_training_length_that_both_share(one: int, other: int | None, n: int) -> None:
+    systems, lengths = two()
+    systems = [System(s.name, words, s.statistics) for s, words in zip(systems, (one, other), strict=True)]
+    rows = compare(systems, lengths, SETTINGS)
+    inside = only(rows, measure="gap_growth_inside")
+    assert [row["n"] for row in inside] == ([n] if n else [])
+    if n == 120:
+        assert {**inside[0], "measure": "gap_growth"} == only(rows, measure="gap_growth")[0]
+
+
+def joined_pair(each: int = 20, seeds: int = 2) -> list[Joined]:
+    systems, _ = two(each, seeds)
+    pair = systems[0].statistics, systems[1].statistics
+    return [Joined("s", "joined-2", *pair), Joined("s", "joined-4", pair[1], pair[1]), Joined("t", "joined-2", *pair)]
+
+
+def test_joined_sentences_by_hand() -> None:
+    found = joined_pair()
+    rows = compare_joined(found, SETTINGS)
+    scores = [[np.mean([bleu_score(s.sum(0)) for s in part]) for part in (i.alone, i.together)] for i in found]
+    assert [row["value"] for row in rows] == pytest.approx([alone - together for alone, together in scores])
+    assert [(row["system"], row["test_set"], row["n"], row["seeds"]) for row in rows] == [
+        ("s", "joined-2", 80, 2),
+        ("s", "joined-4", 80, 2),
+        ("t", "joined-2", 80, 2),
+    ]
+    assert all(tuple(row) == tuple(COLUMNS) and row["measure"] == "joined" for row in rows)
+    first, equal, other = rows
+    assert first["value"] > 0, "positive where the score falls"
+    assert (equal["value"], equal["p"]) == (0, 1)
+    assert [row["p_corrected"] for row in rows] == [*holm([first["p"], 1.0]), other["p"]]
+
+
+def test_one_joined_line_has_no_test() -> None:
+    (first, *_) = joined_pair(seeds=1)
+    one = Joined("s", "joined-2", [first.alone[0][:1]], [first.together[0][:1]])
+    (row,) = compare_joined([one], SETTINGS)
+    assert [row[name] is None for name in ("value", "low", "high", "p", "p_corrected")] == [False, *[True] * 4]
+    assert compare_joined([], SETTINGS) == []
+
+
 def test_no_line_through_one_bucket() -> None:
     systems, lengths = two()
     rows = compare(systems, lengths, Evaluate(bucket_edges=(100,), resamples=10))
@@ -488,3 +591,78 @@ def test_a_bad_table_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(LookbackError, match="bucket_low is 'one', which is not a number"):
         read_comparisons(path)
+
+
+# --- the stage --------------------------------------------------------------------------------------------------------
+
+CONF = """
+title: Tiny
+source_language: en
+target_language: de
+corpus: {kind: fragment}
+prepare: {}
+tokenize: {}
+test_sets: {joined: {max_words: 9, join: [1, 2, 4], groups: 20}}
+grid: {models: [bahdanau], max_train_words: [20], seeds: [1, 2]}
+models: {bahdanau: {}}
+train: {updates: 1, batch_sentences: 10}
+translate: {}
+evaluate: {bucket_edges: [5, 10], resamples: 50}
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Translations by two seeds: of single sentences all right, of joined ones their first half."""
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    Path("conf/tiny.yaml").write_text(CONF)
+    experiment, layout = load_experiment("tiny"), Layout("tiny")
+    layout.prepared.mkdir(parents=True)
+    words = np.arange(48) % 6 + 4
+    lines = [" ".join(f"w{i}.{word}" for word in range(n)) for i, n in enumerate(words)]
+    for side in ("source", "target"):
+        (layout.prepared / f"test.{side}").write_text("".join(f"{line}\n" for line in lines))
+    np.save(layout.prepared / "test.words.npy", np.column_stack([words, words]).astype(np.uint16))
+    derive(layout.prepared, layout.prepared, layout.testsets, experiment.test_sets, SentencePiece(), "tiny")
+    for run in experiment.runs:
+        folder = layout.translations(run.name)
+        folder.mkdir(parents=True)
+        (folder / "test.hypotheses").write_text("".join(f"{line}\n" for line in lines))
+        for found in testsets.read(layout.testsets):
+            count = int(found.name.removeprefix("joined-"))
+            texts = [" ".join(line.split()[: -(-len(line.split()) // min(count, 2))]) for line in found.references]
+            if run.seed == 2 and count == 4:
+                texts = found.references
+            (folder / f"{found.name}.hypotheses").write_text("".join(f"{text}\n" for text in texts))
+    monkeypatch.setattr(sys, "argv", ["compare", "--experiment", "tiny"])
+    return tmp_path
+
+
+def test_the_stage_sets_joined_sentences_against_the_same_one_by_one(stage: Path) -> None:
+    pipeline.compare.main()
+    rows = only(read_comparisons(stage / "reports/tiny/comparisons.csv"), measure="joined")
+    about = [(row["metric"], row["system"], row["test_set"], row["n"], row["seeds"]) for row in rows]
+    assert about == [(m, "bahdanau-20", f"joined-{k}", 48 // k, 2) for m in SCORES for k in (2, 4)]
+    halves, one_half = rows[0], rows[1]
+    # All words of the half are right: BLEU is the brevity penalty, near exp(1 - 2).
+    assert halves["value"] == pytest.approx(100 - 100 * math.exp(-1), abs=5)
+    assert one_half["value"] == pytest.approx((100 - 100 * math.exp(-1)) / 2, abs=5), "the mean over seeds"
+    assert halves["p_corrected"] < 0.05 < one_half["p_corrected"], "the seeds do not agree"
+
+
+def test_the_stage_names_a_file_with_too_few_lines(stage: Path) -> None:
+    path = Layout("tiny").translations("bahdanau-20-s2") / "joined-4.hypotheses"
+    path.write_text("one\n")
+    with pytest.raises(LookbackError, match=f"{path}: 1 lines, but the reference has 12"):
+        pipeline.compare.main()
+
+
+def test_the_stage_compares_without_joined_sentences(stage: Path) -> None:
+    conf = stage / "conf/tiny.yaml"
+    conf.write_text(conf.read_text().replace("test_sets: {joined: {max_words: 9, join: [1, 2, 4], groups: 20}}\n", ""))
+    layout = Layout("tiny")
+    derive(layout.prepared, layout.prepared, layout.testsets, FurtherSets(), SentencePiece(), "tiny")
+    pipeline.compare.main()
+    rows = read_comparisons(stage / "reports/tiny/comparisons.csv")
+    assert {row["measure"] for row in rows} == {"mean", "spread", "slope", "capacity"}

@@ -8,9 +8,9 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from lookback.config import Evaluate, Run, Window
-from lookback.corpus import ibm_model1 as lexicon
 from lookback.data.testsets import FurtherSet
 from lookback.errors import LookbackError
+from lookback.evaluation import lexicon
 from lookback.evaluation.run import FurtherTranslations, evaluate
 from lookback.evaluation.tables import read_rows
 

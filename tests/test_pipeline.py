@@ -140,6 +140,15 @@ def test_results_are_there_and_nothing_is_redone(project: Path) -> None:
     assert [row["n"] for row in compared] == (["5"] * 6 + ["30"]) * 3, "every two of three systems"
     gap = float(rows[6]["bleu"]) - float(rows[13]["bleu"])
     assert float(compared[6]["value"]) == pytest.approx(gap, abs=0.02)
+    with (project / "reports/tiny/comparisons.csv").open() as file:
+        joined = [row for row in csv.DictReader(file) if (row["measure"], row["metric"]) == ("joined", "bleu")]
+    lines = {(row["system"], row["subset"]): row for row in everything if row["test_set"] == "joined-2"}
+    assert [(row["system"], row["test_set"], row["n"]) for row in joined] == [
+        (f"{model}-30", "joined-2", "4") for model in ("rnn_encoder_decoder", "transformer", "word_by_word")
+    ]
+    for row in joined:
+        fall = float(lines[row["system"], "alone"]["bleu"]) - float(lines[row["system"], "all"]["bleu"])
+        assert float(row["value"]) == pytest.approx(fall, abs=0.02)
     timed = (project / "reports/tiny/speed.csv").read_text().splitlines()
     assert len(timed) == 1 + 2 * 2 * 2, "two networks, two lengths, training and search"
     assert (project / "reports/tiny/report.html").exists()

@@ -10,6 +10,7 @@ from lookback.errors import LookbackError
 from lookback.evaluation.tables import read_rows, write_rows
 from lookback.published import reading
 from lookback.published.reading import Literature
+from lookback.rendering.html import inline_html
 from lookback.report import published_curves as shapes
 from lookback.report.published import section
 from lookback.report.results import Results, read
@@ -114,10 +115,8 @@ def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
     found = reading.read(tmp_path)
     assert found.figures[0].curves[0].points == ((15, 30), (45.5, 15))
     told = section(results(tmp_path / "demo", experiment()), found)
-    assert told.statements[0].startswith(
-        "**Somebody 2020, Figure 1**: at the last point, 45.5 source words, so much of"
-    )
-    assert "`Mine` 50 % (15.0 of 30.0)" in told.statements[0]
+    assert told.kept[0].startswith("**Somebody 2020, Figure 1**: at the last point, 45.5 source words, so much of")
+    assert "`Mine` 50 % (15.0 of 30.0)" in told.kept[0]
     assert [line.system for line in told.panels[0].chart.lines] == ["bahdanau-60", "Mine, Somebody"]
     assert told.tables[0].rows[0] == ("Mine", "51.20")
 
@@ -234,7 +233,7 @@ def test_without_two_points_there_is_no_shape(tmp_path):
     found = results(tmp_path, experiment(), n=(200, 200, 3, 0, 0, 0, 0))
     assert [shapes.kept(shapes.measured(found, system)) for system in found.systems] == [None, None]
     told = section(found, PUBLISHED)
-    assert not [text for text in told.statements if "Here" in text]
+    assert not [text for text in (*told.kept, *told.verdicts) if "Here" in text]
     assert [panel.name for panel in told.panels][-1] == "published-pieces"
 
 
@@ -259,7 +258,7 @@ def test_source_pieces_stand_beside_subwords(tmp_path):
     *_, pieces = shapes.panels(found, PUBLISHED.figures)
     assert [line.system for line in pieces.chart.lines][:2] == ["rnn_encoder_decoder-60", "bahdanau-60"]
     assert pieces.chart.x.label == "source pieces"
-    assert "**Here**, at 51–60 source pieces (n = 200): " in " ".join(shapes.statements(found, PUBLISHED.figures))
+    assert "**Here**, at 51–60 source pieces (n = 200): " in " ".join(shapes.all_kept(found, PUBLISHED.figures))
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------
@@ -286,12 +285,12 @@ STEADY, FALLING = (50, 50, 50, 50, 50, 48), (50, 50, 45, 30, 20, 15)
 )
 def test_it_is_said_whether_the_order_is_that_of_the_papers(rnn, bahdanau, last, tmp_path):
     found = results(tmp_path, experiment(), {"rnn_encoder_decoder": rnn, "bahdanau": bahdanau})
-    assert list(shapes.statements(found, PUBLISHED.figures))[-1].startswith(last)
+    assert list(shapes.verdicts(found, PUBLISHED.figures))[-1].startswith(last)
 
 
 def test_what_is_left_is_told_with_the_scores_it_is_made_from(tmp_path):
     found = results(tmp_path, experiment(), {"rnn_encoder_decoder": FALLING, "bahdanau": FALLING})
-    told = list(shapes.statements(found, PUBLISHED.figures))
+    told = list(shapes.all_kept(found, PUBLISHED.figures))
     assert "`RNNsearch-50` 96 % (26.4 of 27.6), `RNNsearch-30` 28 % (7.6 of 26.9), `RNNenc-50` 29 % (6.5 of" in told[0]
     assert told[0].endswith(
         "beyond the training length of `RNNsearch-50`, `RNNsearch-30`, `RNNenc-50` and `RNNenc-30`."
@@ -301,7 +300,8 @@ def test_what_is_left_is_told_with_the_scores_it_is_made_from(tmp_path):
     assert "ensemble" not in told[2]
     assert told[3].startswith("**Here**, at 51–60 source words (n = 200): `rnn_encoder_decoder-60` 3")
     assert "beyond" not in told[3]
-    (verdict,) = [text for text in told if "of the kind *attention*" in text]
+    verdicts = shapes.verdicts(found, PUBLISHED.figures)
+    (verdict,) = [text for text in verdicts if "of the kind *attention*" in text]
     assert verdict.startswith(
         "The published systems of the kind *attention* keep 85 to 96 % of their best (`RNNsearch-50, Bahdanau` at 59 "
         "and `local-p + unk, Luong` at 75). Here, at 51–60, less than that: `bahdanau-60` 3"
@@ -311,7 +311,7 @@ def test_what_is_left_is_told_with_the_scores_it_is_made_from(tmp_path):
 def test_shorter_training_is_said_to_be_exceeded(tmp_path):
     grid = {"models": ["bahdanau"], "max_train_words": [30, 60], "seeds": [1]}
     found = results(tmp_path, experiment(grid=grid))
-    (here,) = [text for text in shapes.statements(found, PUBLISHED.figures) if text.startswith("**Here**")]
+    (here,) = [text for text in shapes.all_kept(found, PUBLISHED.figures) if text.startswith("**Here**")]
     assert here.endswith("That is beyond the training length of `bahdanau-30`.")
 
 
@@ -395,18 +395,20 @@ def test_both_pages_have_the_section(tmp_path):
     report.write(of, tmp_path, config.Report(formats=("svg",)))
     markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("report.md", "report.html"))
     assert "\n## Published beside measured\n" in markdown
-    assert '<h2 id="published">' in html
-    assert 'href="#published"' in html
+    assert '<h2 id="published-beside-measured">' in html
+    assert 'href="#published-beside-measured"' in html
     for name in ("no-attention", "attention", "pieces"):
         assert f"](figures/published-{name}.svg)" in markdown
         assert f'id="figure-published-{name}"' in html
     numbers = (tmp_path / "figures" / "published-attention.csv").read_text(encoding="utf-8")
     assert "RNNsearch-50, Bahdanau" in numbers
     told = section(read(of, tmp_path), PUBLISHED)
-    for text in (*told.statements, *told.differences, told.introduction, told.tables_introduction):
+    for text in (*told.verdicts, told.introduction):
         assert text in markdown
+    for text in (*told.kept, *told.verdicts, *told.differences, told.introduction, told.tables_introduction):
+        assert inline_html(text) in html
+    assert "report.html#published-beside-measured" in markdown, "where the rest is"
     assert html.count('<details id="table-published-') == len(told.tables)
-    assert html.count('<details id="table-published-bahdanau-et-al-2015-table-1-en-fr" open>') == 1
 
 
 def test_text_of_a_published_file_stays_text(tmp_path):
@@ -418,4 +420,4 @@ def test_text_of_a_published_file_stays_text(tmp_path):
         CURVES.replace("Somebody 2020", hostile) + "M,attention,,15,9\nM,attention,,20,9\n"
     )
     found = section(results(tmp_path / "again", experiment()), reading.read(tmp_path))
-    assert found.statements[0].startswith(r"**\<b\>\*x\*\</b\> \| \`y\`, Figure 1**")
+    assert found.kept[0].startswith(r"**\<b\>\*x\*\</b\> \| \`y\`, Figure 1**")

@@ -4,6 +4,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc_render.vega import VegaRenderer
@@ -11,16 +12,17 @@ from dvc_render.vega import VegaRenderer
 from lookback import config, report
 from lookback.errors import LookbackError
 from lookback.evaluation.comparison import write_comparisons
-from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.systems import SPARSE, System
 from lookback.evaluation.tables import read_rows
 from lookback.probes.points import Point, write_points
-from lookback.rendering.html import inline_svg
-from lookback.rendering.wording import code
+from lookback.rendering.html import _brief, document, inline_svg
+from lookback.rendering.wording import code, interval
 from lookback.report import claims, probes, prose, sentences, tables
 from lookback.report.results import Results, read
 from lookback.stats.buckets import Bucket
 from tests import fake_results
 
+ROOT = Path(__file__).parents[1]
 ONLY = {"models": ["bahdanau"], "max_train_words": [60]}
 FAST = config.Report(formats=("svg",))
 VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
@@ -107,7 +109,11 @@ def test_formats_are_those_asked_for(tmp_path):
     report.write(experiment, folder, config.Report(formats=("pdf",)))
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".pdf", ".csv"}
     assert "](figures/length.pdf)" in (folder / "report.md").read_text(encoding="utf-8")
-    assert "<svg" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<figure id="figure-length" data-chart="length">' in page
+    assert 'href="figures/length.pdf"' in page
+    assert "<img" not in page, "there is no picture that a browser shows"
+    assert "<svg" in page, "of the alignments"
 
 
 def test_figures_of_other_formats_and_sentences_leave(tmp_path):
@@ -163,7 +169,7 @@ def test_run_taken_out_of_the_grid_leaves_the_report(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"run": {"test_fingerprint": "00" * 32}}, "test set"),
+        ({"record": {"test_fingerprint": "00" * 32}}, "test set"),
         ({"row": {"signature": "nrefs:1|tok:intl"}}, "BLEU signature.*tok:intl"),
         ({"row": {"chrf_signature": "nrefs:1|nc:4"}}, "chrF signature.*nc:4"),
         ({"edges": (5, 20, 30, 40, 50, 60)}, "buckets"),
@@ -197,6 +203,18 @@ FURTHER = {
 }
 
 
+JOINED = [
+    fake_results.comparison(
+        "joined", "bahdanau-60", test_set="joined-4", value=31.1, low=29.0, high=33.2, p_corrected=0.002
+    ),
+    # Its own p is small; among the sets of the system it is not.
+    fake_results.comparison(
+        "joined", "transformer-60", test_set="joined-4", value=0.6, low=0.1, high=1.1, p=0.03, p_corrected=0.06
+    ),
+    fake_results.comparison("joined", "transformer-60", test_set="joined-2", value=9.0, low=8.0, high=10.0),
+]
+
+
 def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     experiment = fake_results.experiment(
         grid={"models": ["bahdanau", "transformer"], "max_train_words": [60], "seeds": [1]},
@@ -209,10 +227,17 @@ def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     assert found.joined == (1, 2, 4)
     assert found.buckets == read(experiment, fake_results.write_all(tmp_path / "without", experiment)).buckets
     assert claims.joined_statements(found) == [
+        "Translated 4 at a time, the same 240 sentences score, at once against one by one, with `bahdanau-60` "
+        "(50.0 [48.5, 51.5] against 81.0 [79.5, 82.5]) and `transformer-60` (80.4 [78.9, 81.9] against "
+        "81.0 [79.5, 82.5]); whether they differ has not been tested yet: `dvc repro compare@demo` tests it.",
+    ]
+    write_comparisons(folder / "comparisons.csv", JOINED)
+    found = read(experiment, folder)
+    assert claims.joined_statements(found) == [
         "Translated 4 at a time, the same 240 sentences score lower in BLEU than one by one with `bahdanau-60` "
-        "(50.0 [48.5, 51.5] against 81.0 [79.5, 82.5]).",
-        "Translated 4 at a time, the same 240 sentences score no differently as far as is shown, since the intervals "
-        "meet, with `transformer-60` (80.4 [78.9, 81.9] against 81.0 [79.5, 82.5]).",
+        "(50.0 [48.5, 51.5] against 81.0 [79.5, 82.5], less by 31.1 [29.0, 33.2]).",
+        "Translated 4 at a time, the same 240 sentences score no differently from one by one, as far as is shown, with "
+        "`transformer-60` (80.4 [78.9, 81.9] against 81.0 [79.5, 82.5], a fall of 0.6 [0.1, 1.1]).",
     ]
     longer = experiment.model_copy(update={"test_sets": config.FurtherSets(joined=config.Joined(max_words=16))})
     assert claims.joined_statements(read(longer, folder))[-1] == (
@@ -231,11 +256,28 @@ def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     assert [row[2] for row in ratios.rows][:1] == ["1.00"]
     report.write(experiment, folder, FAST)
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    assert "### The same sentences, alone and joined\n" in markdown
+    assert "### Sentences joined to longer lines\n" in markdown
     assert "\n- Translated 4 at a time, the same 240 sentences score lower" in markdown
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "table-joined" in [attributes.get("id") for _, attributes in page.elements]
     assert "Translated 4 at a time" in " ".join(page.text)
+
+
+def test_joined_sentences_that_score_low_either_way_or_more_at_once(tmp_path):
+    experiment = fake_results.experiment(grid=ONLY)
+    row = fake_results.comparison("joined", "bahdanau-60", test_set="joined-4", p_corrected=0.002)
+    for low, (name, alone, numbers, told) in enumerate(
+        [
+            ("a", 9.9, {}, "under 10 BLEU, as they do one by one, too low to fall, with `bahdanau-60` (4.9 "),
+            ("b", 10.1, {}, "lower in BLEU than one by one with `bahdanau-60` (4.9 "),
+            ("c", 10.1, {"value": -5.0, "low": -6.0, "high": -4.0}, "higher in BLEU than one by one with"),
+        ]
+    ):
+        further = {**FURTHER, ("joined-4", "all"): (60, 4.9), ("joined-4", "alone"): (60, alone)}
+        found = results(tmp_path / name, experiment, further=further, comparisons=[row | numbers])
+        (text,) = claims.joined_statements(found)
+        assert told in text
+        assert text.endswith(("a fall of ", "less by ", "more by ")[low] + "5.0 [4.0, 6.0]).")
 
 
 def test_too_few_joined_lines_are_marked_and_nothing_is_told_of_them(tmp_path):
@@ -254,8 +296,8 @@ def test_sentences_without_unknown_words_have_a_table_of_their_own(tmp_path):
     assert table.rows[-1] == ("all", "400", "90.0 [88.5, 91.5]")
     assert found.n(found.buckets[0]) == 200, "the rest of the report is of all sentences"
     report.write(experiment, folder, FAST)
-    for name in ("report.md", "report.html"):
-        assert "Without unknown words" in (folder / name).read_text(encoding="utf-8")
+    assert "<details><summary>Without unknown words</summary>" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "<summary>Without unknown words</summary>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_legacy_bleu_is_shown_with_its_own_signature(tmp_path):
@@ -263,9 +305,9 @@ def test_legacy_bleu_is_shown_with_its_own_signature(tmp_path):
     signature = "nrefs:1|tok:sacremoses-0.1.1-de|smooth:none"
     row = {"legacy_bleu": 33.3, "legacy_bleu_low": 31.0, "legacy_bleu_high": 35.0, "legacy_signature": signature}
     found = read(experiment, fake_results.write_all(tmp_path, experiment, row=row))
-    (table,) = [table for table in tables.quality(found) if table.name == "legacy-bleu"]
-    assert table.rows[0][2] == "33.3 [31.0, 35.0]"
-    assert table.note.startswith(signature)
+    (table,) = [table for table in tables.quality(found) if table.name == "measures"]
+    assert ("BLEU as the papers score", "33.3 [31.0, 35.0]") in table.rows
+    assert f"BLEU as the papers score: {signature}" in table.note
 
 
 def test_without_further_sets_and_legacy_bleu_nothing_is_said_of_them(written):
@@ -304,99 +346,147 @@ def test_damaged_file_is_named(name, text, message, tmp_path):
 
 # --- claims follow the numbers ----------------------------------------------------------------------------------------
 
-FALLING = (80.0, 80.0, 75.0, 70.0, 60.0, 50.0)
 LEVEL = (80.0,) * 6
+LONG, SHORT = System("bahdanau", 60), System("bahdanau", 30)
 
 
-def score(value: float, half: float = 1.0) -> Score:
-    return Score(value, value - half, value + half, 200, (value,))
+def fall(system: str = "bahdanau-60", measure: str = "capacity", **numbers) -> dict:
+    """A row of comparisons.csv: from 11-20 to 51-60 words, by default 12.2 [9.8, 14.5], not by chance."""
+    about = {"bucket_low": 11, "bucket_high": 60, "n": 200, "value": 12.166, "low": 9.801, "high": 14.53}
+    return fake_results.comparison(measure, system, **(about | numbers))
+
+
+NOTHING: dict[str, Any] = {"value": 0.19, "low": -1.634, "high": 2.013, "p": 0.8}
+RISE: dict[str, Any] = {"value": -12.166, "low": -14.53, "high": -9.801}
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "verdict"),
+    ("numbers", "told", "top"),
     [
-        (score(50), score(60), "lower"),
-        (score(60), score(50), "higher"),
-        (score(50), score(51), "undecided"),
-        (score(50), score(52), "undecided"),
-        (score(50, 0.96), score(52, 1.0), "undecided"),
-        (score(50, 0.9), score(52, 1.0), "lower"),
+        ({}, "it falls by 12.2 [9.8, 14.5].", "`bahdanau` loses 12.2 [9.8, 14.5] BLEU."),
+        (RISE, "it rises by 12.2 [9.8, 14.5].", "`bahdanau` gains 12.2 [9.8, 14.5] BLEU."),
+        (
+            NOTHING,
+            "no change with length is shown (a fall of 0.2 [−1.6, 2.0]).",
+            "no change is shown for `bahdanau` (0.2 [−1.6, 2.0]).",
+        ),
+        ({"p": 0.051}, "no change with length is shown (a fall of 12.2 [9.8, 14.5]).", "no change is shown"),
+        ({"p": 0.049}, "it falls by", "loses"),
+        # Tables written before falls had a p: the interval is of the same test.
+        ({"p": None}, "it falls by", "loses"),
+        (NOTHING | {"p": None}, "no change with length is shown", "no change is shown"),
     ],
-    ids=["lower", "higher", "overlap", "touch", "touch as printed", "just apart"],
 )
-def test_a_difference_needs_intervals_that_do_not_meet(one, other, verdict):
-    assert claims.compare(one, other) == verdict
+def test_a_fall_is_told_as_its_test_has_it(numbers, told, top, tmp_path):
+    """Whatever the two scores: they are level here, and their intervals meet."""
+    found = results(tmp_path, bleu=LEVEL, comparisons=[fall(**numbers)])
+    change = claims.capacity(found, LONG)
+    assert change
+    assert (change.start, change.end) == (Bucket(11, 20), Bucket(51, 60))
+    text = claims.capacity_statement(change)
+    assert told in text
+    assert text.startswith(f"`bahdanau-60` scores {interval(change.before)} BLEU at 11–20 words and ")
+    assert top in claims.headline(found)
+    assert claims.headline(found).startswith("Trained on sentences of up to 60 words, from 11–20 to 51–60 source words")
 
 
-def test_differences_can_be_checked_with_the_printed_numbers():
-    assert claims.difference(score(50.04), score(40.06)) == 9.9
+def test_sentence_and_table_print_one_number(tmp_path):
+    found = results(tmp_path, comparisons=[fall(), fall(measure="slope", bucket_low=None, bucket_high=None)])
+    change = claims.capacity(found, LONG)
+    assert change
+    (table,) = tables.comparisons(found)
+    assert table.rows[0][2].replace(" (11–60)", "") == change.amount == "12.2 [9.8, 14.5]"
 
 
-def test_capacity_claim_appears_and_disappears(tmp_path):
-    system = System("bahdanau", 60)
-    fell = claims.capacity(results(tmp_path / "a", bleu=FALLING), system)
-    level = claims.capacity(results(tmp_path / "b", bleu=LEVEL), system)
-    noisy = claims.capacity(results(tmp_path / "c", bleu=FALLING, half_width=20.0), system)
-    rose = claims.capacity(results(tmp_path / "d", bleu=FALLING[::-1]), system)
-    assert fell is not None
-    assert level is not None
-    assert noisy is not None
-    assert rose is not None
-    assert (fell.start, fell.end) == (Bucket(11, 20), Bucket(51, 60))
-    assert "it falls by" in claims.capacity_statement(fell)
-    for change in (level, noisy):
-        assert "no change with length is shown" in claims.capacity_statement(change)
-        assert "falls" not in claims.capacity_statement(change)
-    assert "it rises by" in claims.capacity_statement(rose)
+@pytest.mark.parametrize(("scores", "low"), [((9.5, 9.5), True), ((12.0, 2.0), False), ((2.0, 12.0), False)])
+def test_two_low_scores_are_too_low_to_fall(scores, low, tmp_path):
+    bleu = (scores[0],) * 5 + (scores[1],)
+    change = claims.capacity(found := results(tmp_path, bleu=bleu, comparisons=[fall()]), LONG)
+    assert change
+    text = claims.capacity_statement(change)
+    assert ("both are under 10 BLEU, too low to fall (a difference of 12.2 [9.8, 14.5])." in text) is low
+    assert ("falls by" in text) is not low
+    assert ("under 10 BLEU at both, too low to fall: `bahdanau`" in claims.headline(found)) is low
+    assert ("loses" in claims.headline(found)) is not low
 
 
-def test_headline_follows_the_numbers(tmp_path):
-    assert re.search(r"`bahdanau` loses \d+\.\d BLEU", claims.headline(results(tmp_path / "a", bleu=FALLING)))
-    level = claims.headline(results(tmp_path / "b", bleu=LEVEL))
-    assert "no change is shown for `bahdanau`" in level
-    assert "loses" not in level
-    assert "nothing can be said" in claims.headline(results(tmp_path / "c", n=(20,) * 6 + (0,)))
+def test_what_has_not_been_compared_is_not_claimed(tmp_path):
+    experiment = fake_results.experiment()
+    found = results(tmp_path, experiment)
+    told = "The systems have not been compared yet, so no change with length and no difference is claimed: "
+    assert claims.headline(found) == f"{told}`dvc repro compare@demo` compares them."
+    assert list(claims.statements(found)) == ["What is lost"]
+    report.write(experiment, tmp_path, FAST)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "dvc repro compare@demo" in text
+        assert not re.search(r"falls by|rises by|loses \d|no change is|\d more|\d less", text)
 
 
 def test_few_sentences_make_no_claim(tmp_path):
-    found = results(tmp_path, bleu=FALLING, n=(200, 200, 200, 200, 200, 49, 0))
-    change = claims.capacity(found, System("bahdanau", 60))
-    assert change
-    assert change.end == Bucket(41, 50)
+    found = results(tmp_path, n=(200, 200, 200, 200, 200, 49, 0), comparisons=[fall(n=49)])
+    assert claims.capacity(found, LONG) is None
+    assert "nothing can be said" in claims.headline(found)
     assert any("51–60 (n = 49)" in text for text in prose.reading(found))
 
 
-def test_extrapolation_is_told_apart_from_capacity(tmp_path):
-    grid = {"models": ["bahdanau"], "max_train_words": [30, 60]}
-    experiment = fake_results.experiment(grid=grid)
-    found = results(tmp_path, experiment)
-    short, long = System("bahdanau", 30), System("bahdanau", 60)
-    assert claims.extrapolation(found, long) is None
-    change = claims.extrapolation(found, short)
+def test_a_fall_between_other_buckets_than_the_scores_is_refused(tmp_path):
+    found = results(tmp_path, comparisons=[fall(bucket_high=70)])
+    with pytest.raises(LookbackError, match=r"comparisons.csv: capacity of bahdanau-60 is between .*compare@demo"):
+        claims.headline(found)
+
+
+def difference(system: str, other: str, **numbers) -> dict:
+    about = {"bucket_low": 51, "bucket_high": 60, "n": 200, "p_corrected": 0.006}
+    return fake_results.comparison("difference", system, other, **(about | numbers))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            [difference("bahdanau-60", "bahdanau-30")],
+            "there: 5.0 [4.0, 6.0] more (p = 0.006, corrected over the buckets).",
+        ),
+        ([difference("bahdanau-30", "bahdanau-60")], "there: 5.0 [4.0, 6.0] less (p = 0.006"),
+        (
+            [difference("bahdanau-60", "bahdanau-30", p=0.03, p_corrected=0.06)],
+            "there: no effect of longer training sentences is shown there (a difference of 5.0 [4.0, 6.0]; p = 0.060, "
+            "corrected over the buckets).",
+        ),
+        ([], "there: not compared yet; `dvc repro compare@demo` compares them."),
+    ],
+)
+def test_extrapolation_is_told_apart_from_capacity(rows, told, tmp_path):
+    experiment = fake_results.experiment(grid={"models": ["bahdanau"], "max_train_words": [30, 60]})
+    rows = [fall("bahdanau-30", "extrapolation", bucket_low=21), fall("bahdanau-30", bucket_high=30), *rows]
+    found = results(tmp_path, experiment, comparisons=rows)
+    assert claims.extrapolation(found, LONG) is None
+    change = claims.extrapolation(found, SHORT)
     assert change
     assert (change.start, change.end) == (Bucket(21, 30), Bucket(51, 60))
     text = claims.extrapolation_statement(found, change)
-    assert "lengths that its training did not contain: it falls by" in text
-    assert re.search(r"Trained on up to 60, it scores .* there: \d+\.\d more\.", text)
-    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s1"), bleu=fake_results.BLEU["bahdanau", 30])
-    assert "no effect of longer training sentences" in claims.extrapolation_statement(
-        read(experiment, tmp_path), change
-    )
+    assert "lengths that its training did not contain: it falls by 12.2 [9.8, 14.5]. Trained on up to 60, it" in text
+    assert text.endswith(told) or told in text
 
 
-def test_a_system_is_better_only_where_the_intervals_say_so(tmp_path):
-    grid = {"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]}
-    experiment = fake_results.experiment(grid=grid)
-    (text,) = claims.attention_statements(results(tmp_path, experiment))
-    assert text.endswith("more.")
-    base = experiment.run("rnn_encoder_decoder-60-s1")
-    fake_results.write_run(tmp_path, base, bleu=fake_results.BLEU["bahdanau", 60])
-    (text,) = claims.attention_statements(read(experiment, tmp_path))
-    assert text.endswith("no difference is shown.")
-    fake_results.write_run(tmp_path, base, bleu=(99.9,) * 6, half_width=0.1)
-    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s1"), bleu=(80.0,) * 6)
-    (text,) = claims.attention_statements(read(experiment, tmp_path))
-    assert text.endswith("less.")
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ({}, ": 5.0 [4.0, 6.0] more (p = 0.006, corrected over the buckets)."),
+        ({"value": -5.0, "low": -6.0, "high": -4.0}, ": 5.0 [4.0, 6.0] less (p = 0.006, corrected over the buckets)."),
+        (
+            {"p": 0.03, "p_corrected": 0.06},
+            ": no difference is shown (a difference of 5.0 [4.0, 6.0]; p = 0.060, corrected over the buckets).",
+        ),
+    ],
+)
+def test_a_system_is_better_only_where_the_corrected_test_says_so(numbers, told, tmp_path):
+    experiment = fake_results.experiment(grid={"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]})
+    rows = [difference("bahdanau-60", "rnn_encoder_decoder-60", **numbers)]
+    (text,) = claims.attention_statements(results(tmp_path, experiment, comparisons=rows))
+    assert text.startswith("At 51–60 words `bahdanau-60` scores ")
+    assert text.endswith(told)
 
 
 @pytest.mark.parametrize(
@@ -414,9 +504,9 @@ def test_a_system_is_better_only_where_the_intervals_say_so(tmp_path):
             "by −5.0 [−6.0, −4.0] in ten words (p = 0.001): with length it changes in favour of "
             "`rnn_encoder_decoder-60`.",
         ),
-        ({"test_set": "joined-2"}, "more."),
-        ({"metric": "chrf"}, "more."),
-        ({"value": None, "low": None, "high": None, "p": None}, "more."),
+        ({"test_set": "joined-2"}, "compares them."),
+        ({"metric": "chrf"}, "compares them."),
+        ({"value": None, "low": None, "high": None, "p": None}, "compares them."),
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
@@ -429,6 +519,24 @@ def test_that_a_gap_grows_is_told_from_its_test(numbers, told, turned, tmp_path)
             row |= {"value": -row["value"], "low": -row["high"], "high": -row["low"]}
     (text,) = claims.attention_statements(results(tmp_path, experiment, comparisons=[row]))
     assert text.endswith(told)
+
+
+@pytest.mark.parametrize(("n", "told_twice"), [(600, True), (1200, False)])
+def test_within_the_training_length_a_gap_is_told_where_that_leaves_out_buckets(n, told_twice, tmp_path):
+    experiment = fake_results.experiment(grid={"models": ["rnn_encoder_decoder", "bahdanau"], "max_train_words": [60]})
+    pair = ("bahdanau-60", "rnn_encoder_decoder-60")
+    inside = {"n": n, "value": 0.3, "low": -0.1, "high": 0.7, "p": 0.14}
+    rows = [
+        fake_results.comparison("gap_growth", *pair),
+        fake_results.comparison("gap_growth_inside", *pair, **inside),
+    ]
+    (text,) = claims.attention_statements(results(tmp_path, experiment, comparisons=rows))
+    assert "Along all buckets the difference of the two changes by 5.0 [4.0, 6.0] in ten words" in text
+    told = (
+        "Within the training length of both the difference of the two changes by 0.3 [−0.1, 0.7] in ten words "
+        "(p = 0.140): no change with length is shown."
+    )
+    assert text.endswith(told) is told_twice
 
 
 def test_comparisons_are_tables_where_something_was_compared(tmp_path):
@@ -478,28 +586,16 @@ def test_open_and_sparse_buckets_are_told_as_such(tmp_path):
     assert differences.rows[0][-4:-2] == ("5.0 * [4.0, 6.0]", "5.0 [4.0, 6.0]")
 
 
-@pytest.mark.parametrize(("longest", "end"), [(60, Bucket(31, None)), (61, Bucket(21, 30))])
-def test_an_open_bucket_is_inside_if_its_longest_sentence_is(longest, end, tmp_path):
-    """As `lookback.evaluation.comparison` has it: sentences and tables of one report tell of the same buckets."""
+def test_an_open_bucket_is_told_as_inside_where_the_comparison_has_it_so(tmp_path):
     experiment = fake_results.experiment(grid=ONLY, evaluate={"bucket_edges": [10, 20, 30]})
-    found = results(tmp_path, experiment, n=(200,) * 4)
-    found.corpus["words"]["test"]["source"]["max"] = longest
-    change = claims.capacity(found, System("bahdanau", 60))
+    found = results(tmp_path, experiment, n=(200,) * 4, comparisons=[fall(bucket_high=None)])
+    change = claims.capacity(found, LONG)
     assert change
-    assert change.end == end
-    assert any("31+ lies partly" in text for text in prose.limits(found)) is (longest > 60)
-
-
-def test_one_seed_that_disagrees_takes_the_claim_away(tmp_path):
-    experiment = fake_results.experiment(grid=ONLY | {"seeds": [1, 2]})
-    found = results(tmp_path, experiment, bleu=FALLING)
-    change = claims.capacity(found, System("bahdanau", 60))
-    assert change
-    assert change.verdict == "lower"
-    fake_results.write_run(tmp_path, experiment.run("bahdanau-60-s2"), bleu=LEVEL)
-    change = claims.capacity(read(experiment, tmp_path), System("bahdanau", 60))
-    assert change
-    assert change.verdict == "undecided"
+    assert change.end == Bucket(31, None)
+    for longest in (60, 61):
+        found.corpus["words"]["test"]["source"]["max"] = longest
+        assert any("31+ lies partly" in text for text in prose.limits(found)) is (longest > 60)
+        assert (Bucket(31, None) in claims.inside(found, LONG)) is (longest == 60)
 
 
 def test_short_translations_are_named_only_where_there_are_any(tmp_path):
@@ -578,7 +674,9 @@ def with_dictionary(grid: dict) -> config.Experiment:
 
 def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
     experiment = with_dictionary(DICTIONARY)
-    folder = fake_results.write_all(tmp_path, experiment)
+    rows = [fall(), *(fall(f"{model}-60", **NOTHING) for model in ("bahdanau", "word_by_word"))]
+    rows[0]["system"] = "rnn_encoder_decoder-60"
+    folder = fake_results.write_all(tmp_path, experiment, comparisons=rows)
     report.write(experiment, folder, FAST)
     found = read(experiment, folder)
     without = read(with_dictionary(DICTIONARY | {"models": DICTIONARY["models"][:2]}), folder)
@@ -593,7 +691,7 @@ def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
     assert "the dictionary has no search" in prose.measured(found)
     assert "dictionary" not in prose.measured(without)
     # and it is there where it can be
-    assert "no change is shown for `bahdanau` and `word_by_word`" in claims.headline(found)
+    assert "`bahdanau` (0.2 [−1.6, 2.0]) and `word_by_word` (0.2 [−1.6, 2.0])." in claims.headline(found)
     assert b"word_by_word" in b"".join(path.read_bytes() for path in folder.glob("report.html"))
     page = " ".join(Page((folder / "report.html").read_text(encoding="utf-8")).text)
     assert "nan" not in page.lower().split()
@@ -601,8 +699,9 @@ def test_a_dictionary_is_shown_but_not_asked_what_only_networks_have(tmp_path):
     shared, differing = tables.provenance(found)
     assert ("precision", "32-true") in shared.rows
     assert not {row[0] for row in differing.rows} & {row[0] for row in shared.rows}
-    loss = next(table for table in tables.quality(found) if table.name == "reference-loss")
-    assert [run == "–" for run in loss.rows[0][2:]] == [False] * 4 + [True] * 2
+    others = next(table for table in tables.quality(found) if table.name == "measures")
+    (loss,) = [row for row in others.rows if row[0] == "Loss on the references"]
+    assert [cell == "–" for cell in loss[1:]] == [False] * 4 + [True] * 2
 
 
 def test_a_report_of_a_dictionary_alone(tmp_path):
@@ -643,9 +742,7 @@ def test_what_one_seed_and_two_seeds_leave_open(tmp_path):
 def test_bucket_across_a_training_length_is_used_for_neither(tmp_path):
     grid = {"models": ["bahdanau"], "max_train_words": [35, 60]}
     found = results(tmp_path, fake_results.experiment(grid=grid))
-    change = claims.extrapolation(found, System("bahdanau", 35))
-    assert change
-    assert change.start == Bucket(21, 30)
+    assert claims.inside(found, System("bahdanau", 35))[-1] == Bucket(21, 30)
     assert any("The bucket 31–40 lies partly" in text for text in prose.limits(found))
 
 
@@ -790,14 +887,16 @@ def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
 def remembered(folder: Path, points: list[Point]) -> str:
     """What the section on memory says of one system, `bahdanau-60`, with these points."""
     (section,) = probes.sections(results(folder, points=points))
-    return " ".join(section.texts[1:])
+    assert section.about.startswith("The Jacobian tells")
+    return " ".join(section.texts)
 
 
 def test_memory_is_shown_only_where_it_was_measured(written, tmp_path):
     for name in ("report.md", "report.html"):
         text = (written / name).read_text(encoding="utf-8")
         assert "What a state remembers" in text
-        assert "rnn_encoder_decoder-60-s1" in text
+        assert "The Jacobian tells how" in text
+    assert "<code>rnn_<wbr>encoder_<wbr>decoder-60-s1</code>: the norm" in text
     experiment = fake_results.experiment(grid=ONLY)
     report.write(experiment, fake_results.write_all(tmp_path, experiment), FAST)
     for name in ("report.md", "report.html"):
@@ -873,7 +972,7 @@ def test_what_a_decoder_looks_at_is_told_and_drawn(tmp_path):
     points += [over_all("alignment_error_rate", "diagonal", 0.5)]
     found = results(tmp_path, points=points)
     (section,) = probes.sections(found)
-    assert section.texts[1] == (
+    assert section.texts[0] == (
         "`bahdanau-60`: of a target word's gradient, 0.2 [0.18, 0.22] falls on the aligned source word (n = 50), where "
         "an even spread would put 0.04; its weights have an entropy of 0.75 [0.75, 0.75] nats (n = 1200); its "
         "alignment error rate is 0.21 [0.21, 0.21], that of a diagonal 0.5 [0.5, 0.5] (n = 1200)."
@@ -889,7 +988,7 @@ def test_what_can_be_read_from_the_vectors_is_told_of_short_and_of_long_sentence
         points += fake_results.curve("readable_words", place, values, x_by="source words")
         points += fake_results.curve("readable_words", f"{place}, majority", usual, x_by="source words")
     (section,) = probes.sections(results(tmp_path, points=points))
-    told = section.texts[1]
+    told = section.texts[0]
     assert (
         "the 2nd to last piece in 0.6 [0.54, 0.66] of the shortest sentences (0 words on average, n = 50) and" in told
     )
@@ -944,7 +1043,11 @@ def test_numbers_of_any_size_are_short(value, text):
 
 
 def test_page_is_one_file_that_fetches_nothing(written):
-    text = (written / "report.html").read_text(encoding="utf-8")
+    whole = (written / "report.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<noscript><img src="([^"]+)" alt=""></noscript>', whole)
+    assert len(pictures) == whole.count("data-chart=")
+    assert all((written / name).is_file() for name in pictures), "without the script those beside it are shown"
+    text = re.sub(r"<noscript>.*?</noscript>", "", whole)
     page = Page(text)
     assert not {"link", "iframe", "img", "image", "object", "embed"} & {tag for tag, _ in page.elements}
     for tag, attributes in page.elements:
@@ -974,10 +1077,11 @@ def test_page_is_accessible(written):
     tags = [tag for tag, _ in page.elements]
     assert tags.count("h1") == 1
     assert dict(page.elements)["html"]["lang"] == "en"
-    svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
-    assert len(svgs) == 9
-    assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in svgs)
-    assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in svgs)
+    pictures = [attributes for tag, attributes in page.elements if attributes.get("role") == "img"]
+    assert len(pictures) == tags.count("figure") == 9
+    assert all(attributes["aria-label"] for attributes in pictures)
+    assert any("bahdanau-60: 9" in (attributes["aria-label"] or "") for attributes in pictures)
+    assert all(attributes["role"] == "img" for tag, attributes in page.elements if tag == "svg")
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.elements if tag == "th")
     assert tags.count("table") == tags.count("caption")
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -1016,13 +1120,52 @@ def test_text_of_a_corpus_stays_text(tmp_path):
     report.write(experiment, folder, FAST)
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     tags = [tag for tag, _ in page.elements]
-    assert "img" not in tags
+    pictures = [attributes["src"] or "" for tag, attributes in page.elements if tag == "img"]
+    assert all((folder / name).is_file() for name in pictures), "our own figures alone"
     assert tags.count("script") == 2, "the data and the program of the page"
     assert "".join(page.text).count(HOSTILE) > 10
     markdown = (folder / "report.md").read_text(encoding="utf-8")
     assert "<script>" not in re.sub(r"\\<", "", markdown)
     assert '\\<script\\>alert(1)\\</script\\> & "quotes"' in markdown
     assert "[a\\](http://x.y)" in markdown
+
+
+def test_a_shorter_path_goes_the_same_way():
+    path = "M1.0 2.0L3.0 2.0L3.0 4.0L1.0 4.0zM5.0 6.0L7.0 6.0M5.0 6.0L5.0 8.0M1.0 2.0L3.0 4.0L3.0 5.0L1.0 5.0z"
+    assert _brief(f'd="{path}"') == (
+        'd="M1.0 2.0H3.0V4.0H1.0zM5.0 6.0H7.0M5.0 6.0V8.0M1.0 2.0L3.0 4.0L3.0 5.0L1.0 5.0z"'
+    )
+
+
+def test_sections_have_ids_and_html_in_a_line_is_text():
+    opening, body, sections = document(
+        "# One\n\nA *b* <i>c</i>.\n\n## The `x` & it's\n\n### y z\n\n<div>\n*d*\n</div>\n"
+    )
+    assert opening == "<h1>One</h1>\n<p>A <em>b</em> &lt;i&gt;c&lt;/i&gt;.</p>\n"
+    assert '<h2 id="the-x--its">The <code>x</code> &amp; it\'s</h2>' in body
+    assert '<h3 id="y-z">' in body
+    assert "<div>\n*d*\n</div>" in body
+    assert sections == {"the-x--its": "The <code>x</code> &amp; it's"}
+
+
+def test_examples_of_the_markdown_are_few_and_of_the_longest_training(tmp_path):
+    found = results(tmp_path, fake_results.experiment())
+    every = sentences.examples(found)
+    told = sentences.few(found, every)
+    assert 1 < len(told) < len([it for it in every if it.highlighted])
+    assert [it.words for it in told] == sorted(it.words for it in told)
+    assert {name for it in told for output in it.outputs for name in output.systems} == {
+        "rnn_encoder_decoder-60",
+        "bahdanau-60",
+        "transformer-60",
+    }
+    assert len(sentences.few(found, [it for it in every if it.words > 50])) <= 1, "one is told, however long"
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("reports/*/report.html")), ids=lambda path: path.parent.name)
+def test_reports_in_git_are_short(folder):
+    assert len(folder.with_name("report.md").read_text(encoding="utf-8").split()) <= 4000
+    assert folder.stat().st_size <= 600_000
 
 
 def test_markdown_tables_have_rows_of_one_width(written):
@@ -1051,6 +1194,8 @@ def test_both_pages_say_the_same(written):
         for text in [question, *answers]:
             assert text in markdown
             assert re.sub(r"[`*]", "", text) in html
+    headings = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    assert re.findall(r'<h2 id="[^"]+">(.*?)</h2>', (written / "report.html").read_text(encoding="utf-8")) == headings
     for command in ("dvc repro report@demo", "dvc repro evaluate@demo-<run>"):
         assert command in markdown.replace("\\", "")
         assert command in html
@@ -1060,9 +1205,13 @@ def test_signatures_fingerprints_and_runs_can_be_followed(written):
     markdown = (written / "report.md").read_text(encoding="utf-8")
     for text in (fake_results.BLEU_SIGNATURE, fake_results.CHRF_SIGNATURE):
         assert code(text) in markdown
-    for text in ("0123456789ab", "ef" * 32, "conf/demo.yaml"):
+    page = "".join(Page((written / "report.html").read_text(encoding="utf-8")).text)
+    for text in ("0123456789ab", "conf/demo.yaml"):
         assert text in markdown
-    assert "412.3" not in markdown, "bare seconds say nothing"
+        assert text in page
+    assert "ef" * 32 in page
+    assert "runs/<run>/run.json" in markdown
+    assert "412.3" not in markdown + page, "bare seconds say nothing"
 
 
 def test_each_run_is_found_in_git_and_in_mlflow(written):
@@ -1103,12 +1252,17 @@ def test_numbers_are_followed_to_files_that_their_stages_write(tmp_path, measure
 
 
 def test_corpus_is_told_without_what_is_only_for_machines(written):
-    markdown = (written / "report.md").read_text(encoding="utf-8")
-    assert "| over long | 12 | 59,988 |" in markdown
-    assert "| subject relative | 41.2 % | 41.2 % | 41.2 % |" in markdown
-    assert "| four gram overlap · source · types | 0.06206 |" in markdown
-    assert "made here" in markdown
-    assert "lengths · source" not in markdown
+    manifest = json.loads((written / "corpus.json").read_text(encoding="utf-8"))
+    rows = [row for table in tables.corpus(manifest) for row in table.rows]
+    assert ("over long", "12", "59,988") in rows
+    assert ("subject relative", "41.2 %", "41.2 %", "41.2 %") in rows
+    assert ("four gram overlap · source · types", "0.06206") in rows
+    page = "".join(Page((written / "report.html").read_text(encoding="utf-8")).text)
+    for row in rows:
+        assert all(cell in page for cell in row)
+    assert "made here" in page
+    assert "lengths · source" not in page
+    assert "(corpus.json)" in (written / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -1134,13 +1288,13 @@ def test_report_of_little(changes, tmp_path):
 
 def test_tables_of_what_is_lost_and_repeated_are_there_where_it_was_counted(tmp_path):
     experiment = fake_results.experiment(grid=ONLY)
-    names = {"looping", "dropped", "repeated"}
+    names = dict.fromkeys(("Looping translations", "Source words dropped", "Target words repeated"))
     without = read(experiment, fake_results.write_all(tmp_path / "without", experiment))
-    assert not names & {table.name for table in tables.quality(without)}
+    assert not names.keys() & {row[0] for row in tables.quality(without)[1].rows}
     row = {"looping": 0.125, "dropped": 0.25, "repeated": 0.0}
     found = tables.quality(read(experiment, fake_results.write_all(tmp_path / "with", experiment, row=row)))
-    runs = {table.name: table.rows[0][2] for table in found if table.name in names}
-    assert runs == {"looping": "12.5 %", "dropped": "25.0 %", "repeated": "0.0 %"}
+    cells = {row[0]: row[1] for row in found[1].rows if row[0] in names}
+    assert cells == dict(zip(names, ("12.5 %", "25.0 %", "0.0 %"), strict=True))
 
 
 # --- the chart that DVC draws -----------------------------------------------------------------------------------------

@@ -220,6 +220,7 @@ def tests(rows: Sequence[Row], settings: config.Evaluate) -> str:
         about = {
             "slope": f"for ten {unit} more",
             "gap_growth": f"for ten {unit} more",
+            "gap_growth_inside": f"for ten {unit} more, inside the training length",
             "capacity": f"fall inside the training length, {bucket}",
             "extrapolation": f"fall beyond the training length, {bucket}",
             "difference": f"{bucket}",

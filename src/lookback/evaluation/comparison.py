@@ -19,9 +19,15 @@ number is the mean over its seeds, and `lookback.stats.significance` says what i
 - `difference`: the score of `system` less that of `other`, in every bucket and overall. `p_corrected` is Holm's, over
   the family of all buckets of one pair of systems and one metric (the row over all lengths is a test of its own, and
   other pairs are other families).
-- `gap_growth`: the difference of the two slopes: by how much the gap between the systems grows in ten words.
+- `gap_growth`: the difference of the two slopes: by how much the gap between the systems grows in ten words. The papers
+  claim it: Bahdanau et al. (2015), section 5.2.2 and figure 2.
+- `gap_growth_inside`: the same from those buckets alone that lie whole within the shorter of the two training lengths,
+  so that no length is new to either system. There is no row where there are no two.
+- `joined`: the fall by joining: the score of a set's lines where the sentences were translated one by one and joined
+  afterwards, less the score of the same lines translated at once, against the same references
+  (`lookback.data.testsets`; Varis and Bojar 2021). `p_corrected` is Holm's over all sets of one system and one metric.
 
-The papers claim the last: Bahdanau et al. (2015), section 5.2.2 and figure 2.
+Slopes, falls, differences and growths have a p; means and spreads have none, since nobody asks whether a score is 0.
 
 Slopes and falls pass over buckets of fewer than two sentences, and over sentences without a word. Every bucket has its
 row in the table, however few sentences it has: `n` says so.
@@ -67,8 +73,8 @@ COLUMNS: dict[str, type] = {
 """The columns of `comparisons.csv` in order, with the type of each; from `other` on any may be blank (None).
 
 Of a fall, the bounds are those from the first sentence to the last of its two buckets, and `n` is the smaller of their
-two counts; of a slope, `n` is the sentences in all its buckets. `seeds` is the smaller number of the two systems; where
-it is 1, interval and p are over sentences alone.
+two counts; of a slope, `n` is the sentences in all its buckets; of joined sentences, the lines. `seeds` is the smaller
+number of the two systems; where it is 1, interval and p are over sentences alone.
 """
 
 
@@ -78,9 +84,23 @@ class System:
 
     name: str
     max_train_words: int | None
-    """The longest training sentence, in what lengths are counted in; None: not known, which leaves out the falls."""
+    """The longest training sentence, in what lengths are counted in; None: not known, which leaves out the falls, and
+    `gap_growth_inside` to any other."""
     statistics: Sequence[NDArray[Any]]
     """For each seed the sentence statistics [N, k] of the metric."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What one system made of the N lines of one set of joined sentences."""
+
+    system: str
+    test_set: str
+    """As `joined-2`."""
+    alone: Sequence[NDArray[Any]]
+    """For each seed the sentence statistics [N, k] of the metric, of sentences translated one by one, then joined."""
+    together: Sequence[NDArray[Any]]
+    """Of as many seeds: of the same lines, translated at once."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +158,38 @@ def compare(
     return [dict.fromkeys(COLUMNS) | common | row for row in rows]
 
 
+def compare_joined(joined: Sequence[Joined], settings: Evaluate, *, metric: str = "bleu") -> list[Row]:
+    """The measure `joined` of every system and set.
+
+    Args:
+        joined: with a different pair of system and set each.
+        settings: resamples, confidence and seed. Resamples are of lines, those of `rows_by_length` over all lengths.
+        metric: of `SCORES`.
+
+    Returns:
+        Rows as `compare` gives them, `n` being lines, without bounds.
+    """
+    common = dict.fromkeys(COLUMNS) | {"measure": "joined", "metric": metric, "bucket_by": "source_words"}
+    rows: list[Row] = []
+    for name in dict.fromkeys(item.system for item in joined):
+        mine = [item for item in joined if item.system == name]
+        falls = [_fall_by_joining(item, settings, metric) for item in mine]
+        corrected = _corrected(falls)
+        for i, (item, found) in enumerate(zip(mine, falls, strict=True)):
+            about = {"system": name, "test_set": item.test_set, "n": len(item.alone[0])}
+            rows.append(common | about | _numbers(found) | {"p_corrected": corrected.get(i)})
+    return rows
+
+
+def _fall_by_joining(item: Joined, settings: Evaluate, metric: str) -> Estimate:
+    seeds = len(item.alone)
+    side_by_side = np.concatenate([*item.alone, *item.together], axis=1, dtype=np.float64)
+    values, strayed = _scores(side_by_side, 2 * seeds, ALL_LENGTHS, settings, metric)
+    alone = Sampled(values[:seeds], strayed[:, :seeds])
+    fall = combined([1, -1], [alone, Sampled(values[seeds:], strayed[:, seeds:])])
+    return estimate(fall, confidence=settings.confidence, seed=settings.seed)
+
+
 def _scored(systems: Sequence[System], lengths: NDArray, settings: Evaluate, metric: str) -> Iterator[_Scored]:
     """The buckets, shortest first, and last the one of all lengths."""
     runs = [(system.name, statistics) for system in systems for statistics in system.statistics]
@@ -146,16 +198,25 @@ def _scored(systems: Sequence[System], lengths: NDArray, settings: Evaluate, met
     for bucket in [*buckets(settings.bucket_edges, lengths, settings.merge_below), ALL_LENGTHS]:
         inside = bucket.contains(lengths)
         n, known = int(inside.sum()), lengths[inside]
-        values, strayed = np.full(len(runs), np.nan), np.full((settings.resamples, len(runs)), np.nan)
-        if n:
-            values = SCORES[metric](side_by_side[inside].sum(axis=0).reshape(len(runs), -1))
-        if n > 1:
-            # As in `rows_by_length`, so that the resamples are the same ones.
-            seed = (settings.seed, *(-1 if bound is None else bound for bound in (bucket.low, bucket.high)))
-            sums = resampled_sums(side_by_side[inside], settings.resamples, seed)
-            strayed = deviations(SCORES[metric](sums.reshape(settings.resamples, len(runs), -1)), n, seed)
+        values, strayed = _scores(side_by_side[inside], len(runs), bucket, settings, metric)
         scores = {s.name: Sampled(values[names == s.name], strayed[:, names == s.name]) for s in systems}
         yield _Scored(bucket, n, int(known.max()) if n else 0, float(known.mean()) if n else np.nan, scores)
+
+
+def _scores(
+    side_by_side: NDArray[np.float64], runs: int, bucket: Bucket, settings: Evaluate, metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores [runs] of a bucket's N sentences, from statistics [N, runs * k], and their deviations [R, runs]."""
+    n = len(side_by_side)
+    values, strayed = np.full(runs, np.nan), np.full((settings.resamples, runs), np.nan)
+    if n:
+        values = SCORES[metric](side_by_side.sum(axis=0).reshape(runs, -1))
+    if n > 1:
+        # As in `rows_by_length`, so that the resamples are the same ones.
+        seed = (settings.seed, *(-1 if bound is None else bound for bound in (bucket.low, bucket.high)))
+        sums = resampled_sums(side_by_side, settings.resamples, seed)
+        strayed = deviations(SCORES[metric](sums.reshape(settings.resamples, runs, -1)), n, seed)
+    return values, strayed
 
 
 # --- each system alone ------------------------------------------------------------------------------------------------
@@ -174,12 +235,12 @@ def _alone(systems: Sequence[System], scored: Sequence[_Scored], settings: Evalu
     for system in systems:
         if slopes := _slopes(along):
             n = sum(part.n for part in along)
-            found = _no_test(_estimate(slopes, [system], settings))
+            found = _estimate(slopes, [system], settings)
             yield {"measure": "slope", "system": system.name, "n": n} | _numbers(found)
     for system in systems:
         for measure, (first, last) in _falls(along, system.max_train_words).items():
             fall = combined([1, -1], [part.scores[system.name] for part in (first, last)])
-            found = _no_test(_estimate({system.name: fall}, [system], settings))
+            found = _estimate({system.name: fall}, [system], settings)
             bounds = {"bucket_low": first.bucket.low, "bucket_high": last.bucket.high, "n": min(first.n, last.n)}
             yield {"measure": measure, "system": system.name} | bounds | _numbers(found)
 
@@ -199,15 +260,19 @@ def _slopes(along: Sequence[_Scored]) -> dict[str, Sampled]:
     return {name: combined(weights.tolist(), [part.scores[name] for part in along]) for name in along[0].scores}
 
 
+def _inside(along: Sequence[_Scored], words: int | None) -> list[_Scored]:
+    """The buckets that lie whole within a training length; none where it is not known."""
+    if words is None:
+        return []
+    return [p for p in along if (p.longest if p.bucket.high is None else p.bucket.high) <= words]
+
+
 def _falls(along: Sequence[_Scored], max_train_words: int | None) -> dict[str, tuple[_Scored, _Scored]]:
     """The two buckets of each fall that there is."""
-    if max_train_words is None:
-        return {}
-    inside = [p for p in along if (p.longest if p.bucket.high is None else p.bucket.high) <= max_train_words]
-    falls = {}
+    inside, falls = _inside(along, max_train_words), {}
     if len(inside) > 1:
         falls["capacity"] = (inside[1 if len(inside) > 2 else 0], inside[-1])
-    if inside and (along[-1].bucket.low or 0) > max_train_words:
+    if inside and (along[-1].bucket.low or 0) > (max_train_words or 0):
         falls["extrapolation"] = (inside[-1], along[-1])
     return falls
 
@@ -217,17 +282,24 @@ def _falls(along: Sequence[_Scored], max_train_words: int | None) -> dict[str, t
 
 def _between(systems: Sequence[System], scored: Sequence[_Scored], settings: Evaluate) -> Iterator[Row]:
     along = _along(scored)
-    slopes = _slopes(along)
     for pair in combinations(systems, 2):
         found = [_estimate(part.scores, pair, settings) for part in scored]
-        tested = [i for i, part in enumerate(scored) if not part.bucket.is_all and found[i].p is not None]
-        corrected = dict(zip(tested, holm([found[i].p or 0.0 for i in tested]), strict=True))
+        corrected = _corrected([it for part, it in zip(scored, found, strict=True) if not part.bucket.is_all])
         for i, part in enumerate(scored):
             yield {"measure": "difference"} | _row(part, found[i], *pair) | {"p_corrected": corrected.get(i)}
     for pair in combinations(systems, 2):
-        if slopes:
-            about = {"system": pair[0].name, "other": pair[1].name, "n": sum(part.n for part in along)}
-            yield {"measure": "gap_growth"} | about | _numbers(_estimate(slopes, pair, settings))
+        known = [system.max_train_words for system in pair if system.max_train_words is not None]
+        shared = min(known) if len(known) == 2 else None
+        for measure, parts in (("gap_growth", along), ("gap_growth_inside", _inside(along, shared))):
+            if slopes := _slopes(parts):
+                about = {"system": pair[0].name, "other": pair[1].name, "n": sum(part.n for part in parts)}
+                yield {"measure": measure} | about | _numbers(_estimate(slopes, pair, settings))
+
+
+def _corrected(family: Sequence[Estimate]) -> dict[int, float]:
+    """The p of a family, corrected, by the place in it; of one that has no p there is none."""
+    tested = {i: found.p for i, found in enumerate(family) if found.p is not None}
+    return dict(zip(tested, holm(list(tested.values())), strict=True))
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -239,7 +311,7 @@ def _estimate(numbers: Mapping[str, Sampled], systems: Sequence[System], setting
 
 
 def _no_test(found: Estimate) -> Estimate:
-    """Of a score alone nobody asks whether it is 0, and of a slope or fall the interval says it."""
+    """Of a score alone nobody asks whether it is 0."""
     return Estimate(found.value, found.low, found.high, None, found.seeds)
 
 

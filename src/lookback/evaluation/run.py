@@ -12,6 +12,7 @@ from lookback.data.testsets import ALONE, FurtherSet, joined_name
 from lookback.evaluation import lexicon
 from lookback.evaluation.by_length import overall, rows_by_length
 from lookback.evaluation.diagnosis import error_tags
+from lookback.evaluation.joined import put_together
 from lookback.evaluation.moses_bleu import with_legacy
 from lookback.evaluation.tables import Row, write_rows
 
@@ -133,13 +134,9 @@ def _further_rows(
 ) -> Iterator[Row]:
     """Rows by length for a part of the test set; one row over all lengths for a set of joined sentences.
 
-    A set that joins two or more has a second row, its subset `alone`: the sentences translated one by one, then joined.
-    Both rows are scored on the same references, so they differ only by translating the sentences at once.
+    A set that joins two or more has a second row, its subset `alone`: see `lookback.evaluation.joined`.
     """
-    one_by_one: dict[int, str] = {}
-    for found in further:
-        if found.of.test_set == joined_name(1):
-            one_by_one = {line[0]: text for line, text in zip(found.of.made_of, found.hypotheses, strict=True)}
+    singles = next((found for found in further if found.of.test_set == joined_name(1)), None)
     for found in further:
         lines = {"source_words": found.of.words[:, 0], "references": found.of.references}
         about = {"test_set": found.of.test_set, "subset": found.of.subset}
@@ -149,8 +146,8 @@ def _further_rows(
             yield from rows
             continue
         yield overall(rows)
-        if found.of.test_set != joined_name(1):
-            joined = [" ".join(one_by_one[i] for i in line) for line in found.of.made_of]
+        if singles and found is not singles:
+            joined = put_together(singles.hypotheses, singles.of, found.of)
             about["subset"] = ALONE
             yield overall(_rows(run, settings, language, {}, hypotheses=joined, own=own, **about, **lines))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lookback.csv_tables import as_csv
-from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.systems import Score, System
 from lookback.rendering.looks import Look
 from lookback.stats.buckets import Bucket
 
@@ -152,7 +152,6 @@ def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
         "x": axis(chart.x) | ({"ticks": ticks} if ticks else {}),
         "y": axis(chart.y),
         "digits": chart.y.digits,
-        "sparse": SPARSE,
         "marks": [
             [place, words] for words, _ in chart.marks if (place := position(words, chart.x.buckets)) is not None
         ],

@@ -1,11 +1,11 @@
 """Templates, pictures and text for HTML pages."""
 
 import re
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from lookback.rendering import wording
@@ -28,10 +28,19 @@ def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
     text = re.sub(r'href="#|url\(#', rf"\g<0>{prefix}", text)
     # A tenth of a point cannot be seen; six decimals, and blanks between commands, can, in the size of the page.
     text = re.sub(r'\s(?:d|transform)="[^"]*"', lambda match: re.sub(r"(\.\d)\d+", r"\1", match[0]), text)
-    text = re.sub(r'\sd="[^"]*"', lambda match: re.sub(r"\s*([MLQCz])\s*", r"\1", match[0]), text)
+    text = re.sub(r'\sd="[^"]*"', lambda match: _brief(match[0]), text)
     head, rest = text.split(">", 1)
     head = re.sub(r'\s(width|height|version|xmlns)="[^"]*"', "", head)
     return Markup(f'{head} role="img" aria-label="{escape(alternative)}">{rest}')
+
+
+def _brief(path: str) -> str:
+    """The same path in fewer characters: no blanks between commands, H and V for straight lines."""
+    path = re.sub(r"\s*([MLQCz])\s*", r"\1", path)
+    point = r"(-?[\d.]+) (-?[\d.]+)"
+    path = re.sub(rf"M{point}L(\S+) \2L\3 (-?[\d.]+)L\1 \4z", r"M\1 \2H\3V\4H\1z", path)
+    path = re.sub(rf"M{point}L\1 (-?[\d.]+)(?=[M\"])", r"M\1 \2V\3", path)
+    return re.sub(rf"M{point}L(-?[\d.]+) \2(?=[M\"])", r"M\1 \2H\3", path)
 
 
 def _without_plain_groups(svg: str) -> str:
@@ -53,15 +62,27 @@ def render(template: str, context: dict[str, Any], folder: Path) -> str:
     """A template of `folder` or of this package, filled in; in HTML whatever is not marked up here is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, SHARED], encoding="utf-8"),
-        autoescape=template.endswith(".html.j2"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters |= {"inline": inline_html, "md": wording.escape_markdown, "code": code}
-    environment.filters |= {"breakable": breakable, "cell": table_cell}
+    environment.filters |= {"breakable": breakable, "cell": table_cell, "solid": solid, "slug": slug}
     return environment.get_template(template).render(context)
+
+
+def _markdown() -> MarkdownIt:
+    """CommonMark, in which HTML is HTML only in blocks of its own, as our templates write them."""
+    markdown = MarkdownIt("commonmark").disable("html_inline")
+    markdown.add_render_rule(
+        "code_inline", lambda _, tokens, index, *rest: f"<code>{breakable(tokens[index].content)}</code>"
+    )
+    return markdown
+
+
+MARKDOWN = _markdown()
 
 
 def inline_html(text: str) -> Markup:
@@ -69,10 +90,34 @@ def inline_html(text: str) -> Markup:
 
     What `wording.escape_markdown` has escaped stays a character here too.
     """
-    html = re.sub(r"\\(&\w+;|[\\`*|~$_\]])", lambda match: f"&#{ord(unescape(match[1]))};", str(escape(text)))
-    html = re.sub(r"`([^`]+)`", lambda match: f"<code>{breakable(match[1])}</code>", html)
-    html = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", html)
-    return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html))
+    return Markup(MARKDOWN.renderInline(text))
+
+
+def document(markdown: str) -> tuple[Markup, Markup, dict[str, Markup]]:
+    """A document in Markdown as HTML: what stands before its first section, the sections, and their headings by id."""
+    tokens = MARKDOWN.parse(markdown)
+    sections, first = {}, len(tokens)
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag in ("h2", "h3"):
+            heading = tokens[index + 1].content
+            token.attrSet("id", slug(heading))
+            if token.tag == "h2":
+                sections[slug(heading)] = inline_html(heading)
+                first = min(first, index)
+    opening, body = (
+        Markup(MARKDOWN.renderer.render(part, MARKDOWN.options, {})) for part in (tokens[:first], tokens[first:])
+    )
+    return opening, body, sections
+
+
+def slug(heading: str) -> str:
+    """The id of a heading, as code hosts make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def solid(html: Markup) -> Markup:
+    """Without blank lines, which would end a block of HTML in Markdown."""
+    return Markup(re.sub(r"\n\s*\n", "\n", html.strip()))
 
 
 def breakable(text: str) -> Markup:

@@ -12,3 +12,9 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    text: bool = False
+    """Whether its cells are texts, which stand at the left, and no numbers."""
+    folded: bool = False
+    """Whether it is shown when its title is clicked."""
+    page_only: bool = False
+    """Whether the Markdown, which is short, leaves it out."""

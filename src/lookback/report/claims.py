@@ -1,58 +1,88 @@
 """What the scores show, in sentences written from the numbers.
 
-A sentence says that something falls, or is better, only where the two intervals do not meet; it compares the numbers as
-they are printed, so that a reader can check it on the page. Where the intervals meet it says that nothing is shown. How
-a difference changes with length is told from a test (`lookback.evaluation.comparison`), whose p stands beside it.
+A sentence says that something falls, or is better, only where the test of `lookback.evaluation.comparison` says so. The
+number and the interval beside it are those of the test, the same row of comparisons.csv that the tables print; where
+the test finds nothing, the sentence says that nothing is shown. What has not been compared is not claimed.
 Names of systems stand in backticks, which both templates turn into their own mark-up.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lookback.data.testsets import ALONE, joined_name
+from lookback.errors import LookbackError
 from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.tables import Row
 from lookback.rendering.wording import code, decimal, interval, listed, probability, signed
-from lookback.report.results import Results
+from lookback.report.results import Results, negated
 from lookback.stats.buckets import ALL_LENGTHS, Bucket
 
-Verdict = Literal["lower", "higher", "undecided"]
+Verdict = Literal["falls", "rises", "too low", "not shown"]
+
+TOO_LOW = 10.0
+"""Where both scores are under this BLEU, a system has hardly translated, and there is nothing to fall from."""
 
 
-# --- comparing --------------------------------------------------------------------------------------------------------
-
-
-def compare(score: Score, other: Score) -> Verdict:
-    """Whether `score` is lower or higher than `other`: decided only where their intervals, as printed, do not meet."""
-    if round(score.high, 1) < round(other.low, 1):
-        return "lower"
-    if round(score.low, 1) > round(other.high, 1):
-        return "higher"
-    return "undecided"
-
-
-def difference(score: Score, other: Score) -> float:
-    """Of the numbers as printed, so that the subtraction can be checked on the page."""
-    return round(round(score.value, 1) - round(other.value, 1), 1)
+# --- falls ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Change:
-    """How one system's BLEU changes from one bucket to a longer one."""
+class Fall:
+    """How much BLEU a system loses from one score to another."""
 
     system: System
-    start: Bucket
-    end: Bucket
     before: Score
     after: Score
-
-    @property
-    def verdict(self) -> Verdict:
-        return compare(self.after, self.before)
+    row: Row
+    """Of comparisons.csv: the fall itself, with its interval and p."""
+    verdict: Verdict
 
     @property
     def amount(self) -> str:
-        return decimal(abs(difference(self.after, self.before)))
+        """With its interval: of the fall, or of the rise if there is one."""
+        return signed(negated(self.row) if self.verdict == "rises" else self.row)
+
+
+@dataclass(frozen=True)
+class FallWithLength(Fall):
+    """From a bucket to a longer one."""
+
+    start: Bucket
+    end: Bucket
+
+
+def verdict(results: Results, row: Row, before: Score, after: Score) -> Verdict:
+    """What a fall's test says of it; scores that are too low to fall are told as such, whatever it says."""
+    if max(before.value, after.value) < TOO_LOW:
+        return "too low"
+    if not results.shown(row):
+        return "not shown"
+    return "falls" if row["value"] > 0 else "rises"
+
+
+def capacity(results: Results, system: System) -> FallWithLength | None:
+    """The fall inside the lengths of training; nothing where there is none to tell of."""
+    return _with_length(results, "capacity", system)
+
+
+def extrapolation(results: Results, system: System) -> FallWithLength | None:
+    """The fall from the longest bucket that training covered to the longest of all."""
+    return _with_length(results, "extrapolation", system)
+
+
+def _with_length(results: Results, measure: str, system: System) -> FallWithLength | None:
+    row = results.comparison(measure, system)
+    if not row or row["n"] < SPARSE:
+        return None
+    start = next((bucket for bucket in results.buckets if bucket.low == row["bucket_low"]), None)
+    end = next((bucket for bucket in results.buckets if bucket.high == row["bucket_high"]), None)
+    if start is None or end is None:
+        raise LookbackError(
+            f"reports/{results.experiment.name}/comparisons.csv: {measure} of {system.name} is between buckets that "
+            f"by_length.csv does not have; make it again with `{results.compare_command}`"
+        )
+    before, after = results.score(system, start), results.score(system, end)
+    return FallWithLength(system, before, after, row, verdict(results, row, before, after), start, end)
 
 
 def inside(results: Results, system: System) -> list[Bucket]:
@@ -64,39 +94,6 @@ def inside(results: Results, system: System) -> list[Bucket]:
     ]
 
 
-def beyond(results: Results, system: System) -> list[Bucket]:
-    """Buckets wholly beyond the lengths the system was trained on, with enough sentences to tell from."""
-    return [
-        bucket
-        for bucket in results.buckets
-        if bucket.low is not None and bucket.low > system.max_train_words and results.score(system, bucket).usable
-    ]
-
-
-def _ends(buckets: Sequence[Bucket]) -> tuple[Bucket, Bucket] | None:
-    """The two buckets that a change with length is told from: the second (the first holds phrases more than sentences)
-    and the last."""
-    if len(buckets) < 2:
-        return None
-    return buckets[1 if len(buckets) > 2 else 0], buckets[-1]
-
-
-def capacity(results: Results, system: System) -> Change | None:
-    """The change with length within the lengths of training."""
-    if not (ends := _ends(inside(results, system))):
-        return None
-    return Change(system, *ends, *(results.score(system, bucket) for bucket in ends))
-
-
-def extrapolation(results: Results, system: System) -> Change | None:
-    """From the longest bucket that training covered to the longest of all."""
-    within, outside = inside(results, system), beyond(results, system)
-    if not within or not outside:
-        return None
-    ends = within[-1], outside[-1]
-    return Change(system, *ends, *(results.score(system, bucket) for bucket in ends))
-
-
 def longest(results: Results) -> list[System]:
     """The systems trained on the longest sentences, a model each."""
     words = max(system.max_train_words for system in results.systems)
@@ -106,21 +103,33 @@ def longest(results: Results) -> list[System]:
 # --- the sentences ----------------------------------------------------------------------------------------------------
 
 
+def not_compared(results: Results) -> str:
+    """Why no change or difference is told of."""
+    return (
+        "The systems have not been compared yet, so no change with length and no difference is claimed: "
+        f"`{results.compare_command}` compares them."
+    )
+
+
 def headline(results: Results) -> str:
     """The one sentence at the top: which of the models lose quality within the lengths they were trained on."""
-    changes = [change for system in longest(results) if (change := capacity(results, system))]
-    if not changes:
+    if not results.comparisons:
+        return not_compared(results)
+    falls = [fall for system in longest(results) if (fall := capacity(results, system))]
+    if not falls:
         return (
-            f"No two buckets within the lengths of training have {SPARSE} test sentences or more, so nothing can be "
-            "said of quality and length."
+            "There are no two buckets within the lengths of training to tell a fall between with "
+            f"{SPARSE} test sentences or more in each, so nothing can be said of quality and length."
         )
+    words, start, end = falls[0].system.max_train_words, falls[0].start, falls[0].end
     parts = []
-    for verdict, verb in (("lower", "loses"), ("higher", "gains")):
-        found = [change for change in changes if change.verdict == verdict]
-        parts += [f"{code(change.system.model)} {verb} {change.amount} BLEU" for change in found]
-    if calm := [code(change.system.model) for change in changes if change.verdict == "undecided"]:
+    for kind, verb in (("falls", "loses"), ("rises", "gains")):
+        found = [fall for fall in falls if fall.verdict == kind]
+        parts += [f"{code(fall.system.model)} {verb} {fall.amount} BLEU" for fall in found]
+    if low := [code(fall.system.model) for fall in falls if fall.verdict == "too low"]:
+        parts.append(f"under {TOO_LOW:g} BLEU at both, too low to fall: {listed(low)}")
+    if calm := [f"{code(fall.system.model)} ({fall.amount})" for fall in falls if fall.verdict == "not shown"]:
         parts.append(f"no change is shown for {listed(calm)}")
-    words, start, end = changes[0].system.max_train_words, changes[0].start, changes[0].end
     return f"Trained on sentences of up to {words} words, from {start} to {end} source words: {'; '.join(parts)}."
 
 
@@ -128,12 +137,12 @@ def statements(results: Results) -> dict[str, list[str]]:
     """All statements under their headings; a heading without any is left out."""
     groups = {
         "Within the lengths of training (capacity)": [
-            capacity_statement(change) for system in longest(results) if (change := capacity(results, system))
+            capacity_statement(fall) for system in longest(results) if (fall := capacity(results, system))
         ],
         "Beyond the lengths of training (extrapolation)": [
-            extrapolation_statement(results, change)
+            extrapolation_statement(results, fall)
             for system in results.systems
-            if (change := extrapolation(results, system))
+            if (fall := extrapolation(results, system))
         ],
         "Looking back against one fixed vector": attention_statements(results),
         "What is lost": brevity_statements(results),
@@ -141,47 +150,44 @@ def statements(results: Results) -> dict[str, list[str]]:
     return {heading: texts for heading, texts in groups.items() if texts}
 
 
-def capacity_statement(change: Change) -> str:
+def _told(fall: Fall, nothing: str) -> str:
+    return {
+        "falls": f"it falls by {fall.amount}.",
+        "rises": f"it rises by {fall.amount}.",
+        "too low": f"both are under {TOO_LOW:g} BLEU, too low to fall (a difference of {fall.amount}).",
+        "not shown": f"{nothing} (a fall of {fall.amount}).",
+    }[fall.verdict]
+
+
+def capacity_statement(fall: FallWithLength) -> str:
     """Whether one system's quality changes with length, within the lengths it was trained on."""
-    verdict = {
-        "lower": f"it falls by {change.amount}.",
-        "higher": f"it rises by {change.amount}.",
-        "undecided": "the intervals meet, so no change with length is shown.",
-    }[change.verdict]
     return (
-        f"{code(change.system.name)} scores {interval(change.before)} BLEU at {change.start} words and "
-        f"{interval(change.after)} at {change.end}: {verdict}"
+        f"{code(fall.system.name)} scores {interval(fall.before)} BLEU at {fall.start} words and "
+        f"{interval(fall.after)} at {fall.end}: {_told(fall, 'no change with length is shown')}"
     )
 
 
-def extrapolation_statement(results: Results, change: Change) -> str:
+def extrapolation_statement(results: Results, fall: FallWithLength) -> str:
     """Within against beyond the lengths of training, and what the same model does there when trained on longer ones."""
-    system = change.system
-    verdict = {
-        "lower": f"it falls by {change.amount}.",
-        "higher": f"it rises by {change.amount}.",
-        "undecided": "the intervals meet, so no change is shown.",
-    }[change.verdict]
+    system = fall.system
     text = (
-        f"Trained on up to {system.max_train_words} words, {code(system.model)} scores {interval(change.before)} BLEU "
-        f"at {change.start} words and {interval(change.after)} at {change.end}, lengths that its training did not "
-        f"contain: {verdict}"
+        f"Trained on up to {system.max_train_words} words, {code(system.model)} scores {interval(fall.before)} BLEU "
+        f"at {fall.start} words and {interval(fall.after)} at {fall.end}, lengths that its training did not "
+        f"contain: {_told(fall, 'no change is shown')}"
     )
     for other in results.systems:
-        if other.model == system.model and change.end in inside(results, other):
-            longer = results.score(other, change.end)
-            amount = decimal(abs(difference(longer, change.after)))
-            verdict = {
-                "higher": f"{amount} more.",
-                "lower": f"{amount} less.",
-                "undecided": "the intervals meet, so no effect of longer training sentences is shown there.",
-            }[compare(longer, change.after)]
-            return f"{text} Trained on up to {other.max_train_words}, it scores {interval(longer)} there: {verdict}"
+        if other.model == system.model and fall.end in inside(results, other):
+            longer = interval(results.score(other, fall.end))
+            nothing = "no effect of longer training sentences is shown there"
+            told = _difference(results, other, system, fall.end, nothing)
+            return f"{text} Trained on up to {other.max_train_words}, it scores {longer} there: {told}"
     return text
 
 
 def attention_statements(results: Results) -> list[str]:
     """The models that look back against the one that does not, at the longest length that both were trained on."""
+    if not results.comparisons:
+        return []
     models = results.experiment.models
     fixed = [s for s in longest(results) if models[s.model].architecture == "rnn_encoder_decoder"]
     texts = []
@@ -191,38 +197,47 @@ def attention_statements(results: Results) -> list[str]:
             if models[system.model].architecture in ("rnn_encoder_decoder", "word_by_word") or not buckets:
                 continue
             end = buckets[-1]
-            ours, theirs = results.score(system, end), results.score(base, end)
-            amount = decimal(abs(difference(ours, theirs)))
-            verdict = {
-                "higher": f"{amount} more.",
-                "lower": f"{amount} less.",
-                "undecided": "the intervals meet, so no difference is shown.",
-            }[compare(ours, theirs)]
-            text = (
-                f"At {end} words {code(system.name)} scores {interval(ours)} BLEU and {code(base.name)}, which has one "
-                f"vector for the whole sentence, {interval(theirs)}: {verdict}"
+            ours, theirs = (interval(results.score(one, end)) for one in (system, base))
+            texts.append(
+                f"At {end} words {code(system.name)} scores {ours} BLEU and {code(base.name)}, which has one vector "
+                f"for the whole sentence, {theirs}: {_difference(results, system, base, end, 'no difference is shown')}"
+                f"{_growth(results, system, base)}"
             )
-            text += _growth(results, system, base)
-            texts.append(text)
     return texts
+
+
+def _difference(results: Results, system: System, other: System, bucket: Bucket, nothing: str) -> str:
+    """How much one system scores above another in a bucket, if it does."""
+    row = results.comparison("difference", system, other, bucket)
+    if not row or row["p_corrected"] is None:
+        return f"not compared yet; `{results.compare_command}` compares them."
+    corrected = f"p {probability(row['p_corrected'])}, corrected over the buckets"
+    if not results.shown(row):
+        return f"{nothing} (a difference of {signed(row)}; {corrected})."
+    return f"{signed(row)} more ({corrected})." if row["value"] > 0 else f"{signed(negated(row))} less ({corrected})."
 
 
 def _growth(results: Results, system: System, base: System) -> str:
     """Whether the gap between two systems grows with length: what Bahdanau et al. 2015, section 5.2.2, claim.
 
     The difference has a sign, so this is told as whom its change favours: a system that is behind and catches up has a
-    gap that shrinks.
+    gap that shrinks. Within the training length it is told where that leaves out some of the buckets.
     """
-    row = results.comparison("gap_growth", system, base)
-    if not row or row["p"] is None:
-        return ""
-    verdict = "no change with length is shown"
-    if row["p"] < 1 - results.experiment.evaluate.confidence:
-        verdict = f"with length it changes in favour of {code((system if row['value'] > 0 else base).name)}"
-    return (
-        f" Along all buckets the difference of the two changes by {signed(row)} in ten words "
-        f"(p {probability(row['p'])}): {verdict}."
-    )
+    rows = [results.comparison(measure, system, base) for measure in ("gap_growth", "gap_growth_inside")]
+    if rows[0] and rows[1] and rows[0]["n"] == rows[1]["n"]:
+        rows.pop()
+    texts = []
+    for row, where in zip(rows, ("Along all buckets", "Within the training length of both"), strict=False):
+        if not row or row["p"] is None:
+            continue
+        told = "no change with length is shown"
+        if results.shown(row):
+            told = f"with length it changes in favour of {code((system if row['value'] > 0 else base).name)}"
+        texts.append(
+            f" {where} the difference of the two changes by {signed(row)} in ten words (p {probability(row['p'])}): "
+            f"{told}."
+        )
+    return "".join(texts)
 
 
 def joined_statements(results: Results) -> list[str]:
@@ -233,23 +248,34 @@ def joined_statements(results: Results) -> list[str]:
     number = max(results.joined, default=1)
     if number == 1:
         return []
-
-    def at_once(system: System, subset: str = "all") -> Score:
-        return results.score(system, ALL_LENGTHS, "bleu", joined_name(number), subset)
-
-    groups: dict[Verdict, list[str]] = {"lower": [], "higher": [], "undecided": []}
+    name = joined_name(number)
+    falls: dict[Verdict, list[str]] = {"falls": [], "rises": [], "too low": [], "not shown": []}
+    untested = []
     for system in results.systems:
-        together, alone = at_once(system), at_once(system, ALONE)
-        if together.usable and alone.usable:
-            text = f"{code(system.name)} ({interval(together)} against {interval(alone)})"
-            groups[compare(together, alone)].append(text)
+        alone = results.score(system, ALL_LENGTHS, "bleu", name, ALONE)
+        together = results.score(system, ALL_LENGTHS, "bleu", name)
+        if not (together.usable and alone.usable):
+            continue
+        text = f"{code(system.name)} ({interval(together)} against {interval(alone)}"
+        if not (row := results.comparison("joined", system, test_set=name)):
+            untested.append(f"{text})")
+            continue
+        fall = Fall(system, alone, together, row, verdict(results, row, alone, together))
+        amount = {"falls": "less by", "rises": "more by"}.get(fall.verdict, "a fall of")
+        falls[fall.verdict].append(f"{text}, {amount} {fall.amount})")
     begin = f"Translated {number} at a time, the same {results.n(ALL_LENGTHS, joined_name(1))} sentences score"
     ends: dict[Verdict, str] = {
-        "lower": "lower in BLEU than one by one with {}.",
-        "higher": "higher in BLEU than one by one with {}.",
-        "undecided": "no differently as far as is shown, since the intervals meet, with {}.",
+        "falls": "lower in BLEU than one by one with {}.",
+        "rises": "higher in BLEU than one by one with {}.",
+        "too low": f"under {TOO_LOW:g} BLEU, as they do one by one, too low to fall, with {{}}.",
+        "not shown": "no differently from one by one, as far as is shown, with {}.",
     }
-    texts = [f"{begin} {ends[verdict].format(listed(found))}" for verdict, found in groups.items() if found]
+    texts = [f"{begin} {ends[kind].format(listed(found))}" for kind, found in falls.items() if found]
+    if untested:
+        texts.append(
+            f"{begin}, at once against one by one, with {listed(untested)}; whether they differ has not been tested "
+            f"yet: `{results.compare_command}` tests it."
+        )
     settings = results.experiment.test_sets.joined
     words = number * settings.max_words if settings else 0
     beyond = [code(system.name) for system in results.systems if system.max_train_words < words]

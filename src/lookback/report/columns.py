@@ -28,7 +28,10 @@ class Column:
         return share(score.value) if self.form == "share" else decimal(score.value, self.digits)
 
 
-def _share(title: str, note: str = "Share of the sentences.") -> Column:
+OF_SENTENCES = "Share of the sentences."
+
+
+def _share(title: str, note: str = OF_SENTENCES) -> Column:
     return Column(title, f"{title[0].lower()}{title[1:]} (share)", "share", 3, 1.0, note)
 
 

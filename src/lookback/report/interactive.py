@@ -1,6 +1,7 @@
 """What the script of the page (templates/report.js.j2) works with, as JSON."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,13 +9,16 @@ import numpy as np
 from markupsafe import Markup
 
 from lookback.decoding.word_alignment import WordAlignment
-from lookback.rendering.chart import Chart, as_json, dasharray
+from lookback.evaluation.systems import SPARSE
+from lookback.rendering.chart import Chart, Point, as_json, dasharray
 from lookback.rendering.looks import looks
 from lookback.report import charts
-from lookback.report.columns import known, note
+from lookback.report.columns import Column, known, note
 from lookback.report.results import Results
 from lookback.report.sentences import Example
 
+SCORED = {"length": "bleu", "loss": "reference_loss"}
+"""Charts of the page, by name, that are one of the measures by source words, and which."""
 LEAST_PERCENT = 5
 """Smaller weights of an alignment are not shown on the page,"""
 MOST_WORDS = 5
@@ -22,7 +26,7 @@ MOST_WORDS = 5
 
 
 def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Example]) -> Markup:
-    """Systems, charts, the charts to choose from in place of the first, and alignments.
+    """Systems, scores by length, the other charts, and alignments. Nothing is in it twice.
 
     Args:
         results: the experiment.
@@ -34,6 +38,8 @@ def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Exampl
         for line in chart.lines:  # published systems too, after ours
             styles.setdefault(line.system, line.look)
     names = list(styles)
+    columns = known(results)
+    scored = {name: column for name, column in SCORED.items() if name in drawn and column in columns}
     found = {
         "systems": [
             {
@@ -45,8 +51,10 @@ def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Exampl
             }
             for name, look in styles.items()
         ],
-        "charts": {name: as_json(chart, names) for name, chart in drawn.items()},
-        "explorer": _explorer(results, names),
+        "sparse": SPARSE,
+        "charts": {name: as_json(chart, names) for name, chart in drawn.items() if name not in scored},
+        "scored": scored,
+        "scores": _scores(results, columns, names),
         "buckets": [[str(bucket), bucket.low, bucket.high] for bucket in results.buckets],
         "alignments": {
             place: {names.index(name): packed(it) for name, it in example.alignments.items()}
@@ -59,18 +67,41 @@ def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Exampl
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _explorer(results: Results, names: list[str]) -> dict[str, Any]:
-    """Every column by every way of sharing out the sentences."""
-    columns, kinds = known(results), charts.kinds(results)
+def _scores(results: Results, columns: Mapping[str, Column], names: list[str]) -> dict[str, Any]:
+    """Every column by every way of sharing out the sentences, as numbers alone.
+
+    `values` has, by column and kind, a list for each of `systems`: of each bucket the value, and after it, where there
+    are any, the bounds and the values of the seeds. They are rounded as tables show them.
+    """
+    kinds = charts.kinds(results)
+    drawn = [as_json(charts.length(results, "bleu", kind), names) for kind in kinds]
     return {
-        "columns": [[name, column.title, note(results, name)] for name, column in columns.items()],
-        "kinds": [[f"{place}", kind.label] for place, kind in enumerate(kinds)],
-        "charts": {
-            f"{name} {place}": as_json(charts.length(results, name, kind), names)
-            for name in columns
-            for place, kind in enumerate(kinds)
+        "systems": [names.index(system.name) for system in results.systems],
+        "columns": {
+            name: {"title": column.title, "note": note(results, name)}
+            | {"axis": column.axis, "top": column.top, "digits": column.digits}
+            for name, column in columns.items()
+        },
+        "kinds": [
+            {"label": kind.label, "x": chart["x"], "marks": chart["marks"]}
+            for kind, chart in zip(kinds, drawn, strict=True)
+        ],
+        "values": {
+            name: [
+                [[_numbers(point, column.digits) for point in line.points] for line in chart.lines]
+                for chart in (charts.length(results, name, kind) for kind in kinds)
+            ]
+            for name, column in columns.items()
         },
     }
+
+
+def _numbers(point: Point, digits: int) -> list[Any]:
+    """The value, the bounds and the values of the seeds, as far as there are any."""
+    numbers = [None if math.isnan(it) else round(it, digits) for it in (point.y, point.low, point.high, *point.seeds)]
+    while numbers[-1] is None and len(numbers) > 1:
+        numbers.pop()
+    return numbers
 
 
 def packed(alignment: WordAlignment) -> str:

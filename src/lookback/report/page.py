@@ -3,6 +3,7 @@
 Nothing is trained, translated or scored here. The same inputs give the same bytes.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from lookback.published.reading import read as read_published
 from lookback.rendering import figures
 from lookback.rendering.chart import Chart
 from lookback.rendering.chart import table as numbers
-from lookback.rendering.html import inline_svg, render
+from lookback.rendering.html import document, inline_svg, render
 from lookback.report import charts, claims, interactive, probes, prose, published, sentences, tables
 from lookback.report.results import Results, read
 
@@ -30,10 +31,13 @@ class Picture:
     """A figure in every form that the templates need."""
 
     name: str
+    title: str
+    """What it is, in a few words."""
     caption: str
     alternative: str
     """What it shows, in words with all its numbers, for those who do not see it."""
-    svg: Markup
+    svg: Markup | None
+    """Of an alignment; a chart is drawn by the script of the page."""
     files: dict[str, str]
     """Format to path, relative to the report; `csv` has the numbers."""
     chart: Chart | None
@@ -72,10 +76,14 @@ def write(
     if every:
         pages[EVERY_SENTENCE] = sentences.examples(found, every=every)
     drawn = {picture.name: picture.chart for picture, _ in pictures if picture.chart}
-    texts = {"report.md": render("report.md.j2", context | {"examples": pages["report.html"]}, TEMPLATES)}
+    told = context | {"examples": pages["report.html"], "few": sentences.few(found, pages["report.html"])}
+    markdown = render("report.md.j2", told | {"page": False, "parts": "parts.md.j2"}, TEMPLATES)
+    texts = {"report.md": re.sub(r"\n{3,}", "\n\n", markdown)}
     for name, examples in pages.items():
-        data = interactive.data(found, drawn, examples)
-        texts[name] = render("report.html.j2", context | {"examples": examples, "data": data}, TEMPLATES)
+        told = context | {"examples": examples, "page": True, "parts": "parts.html.j2"}
+        opening, body, contents = document(render("report.md.j2", told, TEMPLATES))
+        told |= {"opening": opening, "body": body, "contents": contents}
+        texts[name] = render("report.html.j2", told | {"data": interactive.data(found, drawn, examples)}, TEMPLATES)
 
     folder = results / "figures"
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +115,7 @@ def _context(results: Results) -> dict[str, Any]:
         "comparison": prose.comparison(results),
         "fairness": tables.fairness(results),
         "numbers": {system.name: number for number, system in enumerate(results.systems)},
+        "longest": max(system.max_train_words for system in results.systems),
         "watched": sentences.watched(results),
         "corpus": tables.corpus(results.corpus),
         "sources": tables.sources(results),
@@ -180,18 +189,21 @@ def _pictures(
 def _picture(
     name: str, caption: str, alternative: str, of: Chart | list[figures.Alignment], settings: config.Report
 ) -> tuple[Picture, dict[str, bytes]]:
+    svg = chart = None
     if isinstance(of, Chart):
         figure, table, chart = figures.draw(of, settings.width_inches), numbers(of), of
+        title = f"{of.y.label} by {of.x.label}"
     else:
-        figure, table, chart = figures.alignments(of, settings.width_inches), figures.table(of), None
+        figure, table, title = figures.alignments(of, settings.width_inches), figures.table(of), "Alignments"
+        svg = inline_svg(figures.save(figure, "svg", settings.dpi, text_as_paths=False), f"{name}-", alternative)
     files = {f"{name}.{kind}": figures.save(figure, kind, settings.dpi) for kind in settings.formats}
     files[f"{name}.csv"] = table.encode()
-    svg = figures.save(figure, "svg", settings.dpi, text_as_paths=False)
     picture = Picture(
         name=name,
+        title=title,
         caption=caption,
         alternative=alternative,
-        svg=inline_svg(svg, f"{name}-", alternative),
+        svg=svg,
         files={file.rsplit(".", 1)[-1]: f"figures/{file}" for file in files},
         chart=chart,
     )

@@ -40,24 +40,29 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    name: str
     title: str
     charts: dict[str, Picture]
     """By the names of their figures."""
+    about: str
+    """What was measured, and what it does not show."""
     texts: tuple[str, ...]
+    """What each system gave."""
     file: str
     """Where the numbers are, seen from the report."""
+    in_short: bool
+    """Whether the Markdown, which is short, has the texts too."""
 
 
 def sections(results: Results) -> list[Section]:
     """Those of which there are points."""
     measured = {(point["measure"], point["x_by"]) for run in results.runs for point in run.points}
     found = []
-    for name, title, charts, tell in (
-        ("memory", "What a state remembers", {"memory": NORM}, memory),
-        ("vectors", "What can be read from the encoder's vectors", {"readable": READABLE}, reading),
-        ("looking", "Where a decoder looks", {"gradient": GRADIENT, "entropy": ENTROPY, "agreement": AER}, looking),
-        ("cost", "What a step costs", {"training-step": TRAINING_STEP, "search-step": SEARCH_STEP}, cost),
+    looks = {"gradient": GRADIENT, "entropy": ENTROPY, "agreement": AER}
+    for title, charts, about, tell in (
+        ("What a state remembers", {"memory": NORM}, ABOUT_MEMORY, memory),
+        ("What can be read from the encoder's vectors", {"readable": READABLE}, ABOUT_READING, reading),
+        ("Where a decoder looks", looks, ABOUT_LOOKING, looking),
+        ("What a step costs", {"training-step": TRAINING_STEP, "search-step": SEARCH_STEP}, "", cost),
     ):
         drawn = {
             key: chart
@@ -65,8 +70,8 @@ def sections(results: Results) -> list[Section]:
             if any(chart.measure.name == measure and chart.measure.x_by in ("", x_by) for measure, x_by in measured)
         }
         if drawn:
-            file = "speed.csv" if name == "cost" else "runs/<run>/probe.csv"
-            found.append(Section(name, title, drawn, tuple(tell(results)), file))
+            file = "speed.csv" if tell is cost else "runs/<run>/probe.csv"
+            found.append(Section(title, drawn, about, tuple(tell(results)), file, in_short=tell is memory))
     return found
 
 
@@ -111,13 +116,16 @@ NORM = Picture(
 )
 
 
+ABOUT_MEMORY = (
+    "The Jacobian tells how a small change of the state k steps before the end mark changes the state at the end "
+    "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
+    "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ."
+)
+
+
 def memory(results: Results) -> list[str]:
     """What the curves of the Jacobian's norm say, and what is often said in their place."""
-    texts = [
-        "The Jacobian tells how a small change of the state k steps before the end mark changes the state at the end "
-        "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
-        "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ.",
-    ]
+    texts = []
     for name, run in named(results):
         for told in (forgetting, bounding, commuting):
             if text := told(run):
@@ -214,13 +222,16 @@ READABLE = Picture(
 )
 
 
+ABOUT_READING = (
+    "A linear classifier (discriminant analysis, fitted on training sentences) names a piece of the source from "
+    "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
+    "nor, where it fails, that it is not there in another form."
+)
+
+
 def reading(results: Results) -> list[str]:
     """What a linear classifier reads, of short and of long sentences, beside the most frequent piece."""
-    texts = [
-        "A linear classifier (discriminant analysis, fitted on training sentences) names a piece of the source from "
-        "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
-        "nor, where it fails, that it is not there in another form."
-    ]
+    texts = []
     for name, run in named(results):
         told = []
         for place in (FIRST, LATE):
@@ -276,12 +287,15 @@ AER = Picture(
 )
 
 
+ABOUT_LOOKING = (
+    "The gradient says how much a small change of each source piece would change a target word's score; the "
+    "weights say what the decoder's context vector is made of. Neither is an explanation of what the model does."
+)
+
+
 def looking(results: Results) -> list[str]:
     """Gradients at the aligned word, entropy and agreement of the alignments, over all lengths."""
-    texts = [
-        "The gradient says how much a small change of each source piece would change a target word's score; the "
-        "weights say what the decoder's context vector is made of. Neither is an explanation of what the model does."
-    ]
+    texts = []
     for name, run in named(results):
         told = []
         near, even = (

@@ -10,6 +10,7 @@ from lookback.architectures import ARCHITECTURES
 from lookback.config import Experiment, FragmentCorpus, NetworkSettings
 from lookback.evaluation.systems import SPARSE
 from lookback.rendering.wording import code, decimal, integer, listed
+from lookback.report.claims import TOO_LOW
 from lookback.report.results import Results, RunResult
 from lookback.stats.buckets import ALL_LENGTHS
 
@@ -204,9 +205,12 @@ def reading(results: Results) -> list[str]:
         )
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
-        "A sentence of this report says that one score is higher or lower only where the two intervals, as printed, do "
-        "not meet. That is stricter than a test of the difference; nothing is corrected for the number of comparisons. "
-        "Where a p is given, the sentence rests on that test.",
+        "A sentence says that a score falls, or differs from another, only where a paired bootstrap test says so "
+        f"(p < {1 - settings.confidence:g}; Riezler and Maxwell 2005), after correction where one question is asked of "
+        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they come "
+        "of scores that are not rounded, so the printed ones may give another last digit. Two scores under "
+        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there intervals must not "
+        "meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from lookback.config import Words
 from lookback.data.testsets import KNOWN
-from lookback.evaluation.systems import System
+from lookback.evaluation.systems import SPARSE, System
 from lookback.published.reading import Literature, PublishedFigure, PublishedTable, Source
 from lookback.rendering.table import Table
 from lookback.rendering.wording import decimal, escape_markdown, integer, interval, listed
 from lookback.report.claims import longest
 from lookback.report.prose import direction
-from lookback.report.published_curves import Panel, in_words, ours, panels, same_test, statements, titled
+from lookback.report.published_curves import SHORT, Panel, all_kept, in_words, ours, panels, same_test, titled, verdicts
 from lookback.report.results import Results
 from lookback.stats.buckets import ALL_LENGTHS
 
@@ -21,7 +21,10 @@ from lookback.stats.buckets import ALL_LENGTHS
 class Section:
     introduction: str
     panels: tuple[Panel, ...]
-    statements: tuple[str, ...]
+    kept: tuple[str, ...]
+    """What is left of each system's best, published and here."""
+    verdicts: tuple[str, ...]
+    """Whether the two agree."""
     differences: tuple[str, ...]
     tables_introduction: str
     tables: tuple[Table, ...]
@@ -34,7 +37,8 @@ def section(results: Results, literature: Literature) -> Section:
     return Section(
         introduction=introduction(results, same),
         panels=tuple(panels(results, literature.figures)),
-        statements=tuple(statements(results, literature.figures)),
+        kept=tuple(all_kept(results, literature.figures)),
+        verdicts=tuple(verdicts(results, literature.figures)),
         differences=tuple(differences(results, [item.source for item in (*literature.figures, *tables)])),
         tables_introduction=tables_introduction(results, tables),
         tables=tuple(table(results, published) for published in tables),
@@ -44,18 +48,23 @@ def section(results: Results, literature: Literature) -> Section:
 def introduction(results: Results, same: Sequence[PublishedFigure]) -> str:
     """What stands on the same axes, and what is a shape."""
     shape = (
-        "a percent of its own best, which tells how a system falls with length and nothing of how well it translates"
+        "a percent of its own best, which tells how a system falls with length and nothing of how well it translates. "
+        f"Lengths of up to {SHORT} are left out, in the search for the best too"
+    )
+    percent = f"{100 * results.experiment.evaluate.confidence:g} %"
+    drawn = (
+        f"The papers print no intervals and counts for their curves, in gray. Here bands are {percent} bootstrap "
+        f"intervals of BLEU, and only buckets of {SPARSE} sentences or more are drawn, each at its middle."
     )
     if not same:
         return (
-            f"No paper here has this test set, so BLEU cannot be compared with theirs: each curve is {shape}. What "
-            "differs is below."
+            f"No paper here has this test set, so BLEU cannot be compared with theirs: each curve is {shape}. {drawn}"
         )
     n, texts = integer(results.n(ALL_LENGTHS)), [f"{titled(it.source)} ({it.source.test_set})" for it in same]
     tokens = "in tokens, as near to theirs as can be" if results.legacy_signature else "not in their tokens"
     return (
         f"BLEU stands on the axes of {listed(texts)}: that is the test set translated here ({n} sentences). It is "
-        f"measured {tokens}, and more differs (below). Each curve of other papers is {shape}."
+        f"measured {tokens}, and more differs (below). Each curve of other papers is {shape}. {drawn}"
     )
 
 
@@ -108,7 +117,7 @@ def table(results: Results, published: PublishedTable) -> Table:
         without = f", {integer(known)} of them without unknown words" if known and source.bleu_known else ""
         note += f" Here: sacreBLEU of detokenised text; {integer(results.n(ALL_LENGTHS))} sentences{without}."
     title = f"{source.title}: {source.source_language}–{source.target_language}"
-    return Table(f"published-{_stem(title)}", title, ("system", *columns), tuple(rows), note)
+    return Table(f"published-{_stem(title)}", title, ("system", *columns), tuple(rows), note, folded=True)
 
 
 def _stem(title: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 
 from lookback.config import Experiment, HubCorpus
-from lookback.evaluation.systems import SPARSE, Score, System
+from lookback.evaluation.systems import Score, System
 from lookback.published.reading import Curve, Kind, PublishedFigure, Source
 from lookback.rendering.chart import Axis, Chart, Line, Point
 from lookback.rendering.looks import DASHES, MARKERS, Look, looks
@@ -241,22 +241,17 @@ def _panel(
         styles[trace.label] = Look(GRAY, marker, dash, filled=False)
     lines = tuple(Line(trace.label, styles[trace.label], trace.points) for trace in traces if trace.points)
     unit = in_words(figures[0].source.length)
-    percent = f"{100 * results.experiment.evaluate.confidence:g} %"
     texts = [
         f"{heading}: {'percent of its own best BLEU' if relative else 'BLEU'} against length in {unit}. Gray: "
-        f"{listed([figure.source.title for figure in figures])}, without intervals and counts, which are not printed.",
-        f"Bands: {percent} bootstrap intervals" + (" of the BLEU, divided by the best." if relative else "."),
+        f"{listed([figure.source.title for figure in figures])}.",
         "" if relative else f"Ours is {'sacreBLEU' if same_column(results) == 'bleu' else 'BLEU of Moses tokens'}.",
     ]
-    if relative:
-        texts.append(f"Lengths of up to {SHORT} are left out, in the search for the best too.")
     if unit == "source pieces":
         texts.append(
             "The pieces here are of another vocabulary than the paper's."
             if any(trace.points for trace in mine)
             else "The scores of this experiment have not been shared out by source pieces."
         )
-    texts.append(f"Of this experiment only buckets of {SPARSE} sentences or more, each at its middle.")
     told = (
         f"{line.system}: {', '.join(f'{point.y:.{0 if relative else 1}f} at {point.x:g}' for point in line.points)}."
         for line in lines
@@ -269,8 +264,8 @@ def _panel(
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def statements(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
-    """What is left of each system's best at the longest length, published and here, and whether the two agree."""
+def all_kept(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
+    """What is left of each system's best at the longest length, published and here."""
     for figure in figures:
         traces = (published(figure.source, curve) for curve in figure.curves if curve.kind != "other")
         if found := [k for trace in traces if (k := kept(trace))]:
@@ -285,7 +280,6 @@ def statements(results: Results, figures: Sequence[PublishedFigure]) -> Iterable
                 f"**Here**, at {found[0].at} {in_words(unit)} (n = {integer(found[0].trace.points[-1].n)}): "
                 f"{listed([k.text for k in found])}.{_beyond(found) if unit == 'source_words' else ''}"
             )
-    yield from _verdicts(results, [figure for figure in figures if figure.source.length == "source_words"])
 
 
 def in_words(unit: str) -> str:
@@ -298,9 +292,10 @@ def _beyond(found: Sequence[Kept]) -> str:
     return f" That is beyond the training length of {listed(names)}." if names else ""
 
 
-def _verdicts(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
+def verdicts(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
     """Of the systems trained on the longest sentences: against the published ones of their kind, and the two kinds
     against each other."""
+    figures = [figure for figure in figures if figure.source.length == "source_words"]
     kinds: tuple[Kind, Kind] = ("no attention", "attention")
     mine = {
         kind: [k for s in ours(results, [kind]) if s in longest(results) and (k := kept(measured(results, s)))]

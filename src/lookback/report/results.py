@@ -114,14 +114,19 @@ class Results:
     """The rows of comparisons.csv: tests between systems, and of each against its training length."""
 
     def comparison(
-        self, measure: str, system: System, other: System | None = None, bucket: Bucket | None = None
+        self,
+        measure: str,
+        system: System,
+        other: System | None = None,
+        bucket: Bucket | None = None,
+        test_set: str = "test",
     ) -> Row:
-        """A number of comparisons.csv on BLEU of the test set, `system` less `other`; {} if there is none.
+        """A number of comparisons.csv on BLEU of a test set, `system` less `other`; {} if there is none.
 
         A bucket is asked for where the measure has a number for each.
         """
         for row in self.comparisons:
-            if (row["measure"], row["metric"], row["test_set"]) != (measure, "bleu", "test"):
+            if (row["measure"], row["metric"], row["test_set"]) != (measure, "bleu", test_set):
                 continue
             if bucket is not None and (row["bucket_low"], row["bucket_high"]) != (bucket.low, bucket.high):
                 continue
@@ -129,9 +134,23 @@ class Results:
             if pair == asked:
                 return row
             if pair == asked[::-1]:
-                low, high = (None if row[side] is None else -row[side] for side in ("high", "low"))
-                return row | {"value": None if row["value"] is None else -row["value"], "low": low, "high": high}
+                return negated(row)
         return {}
+
+    def shown(self, row: Row) -> bool:
+        """Whether the test of a row of comparisons.csv says that its number is not 0; corrected where it has a family.
+
+        A fall had no p of its own once: its interval, which is of the same test, leaves out 0 just where p is below.
+        """
+        p = row["p"] if row["p_corrected"] is None else row["p_corrected"]
+        if p is None:
+            return row["low"] is not None and (row["low"] > 0 or row["high"] < 0)
+        return p < 1 - self.experiment.evaluate.confidence
+
+    @property
+    def compare_command(self) -> str:
+        """Makes comparisons.csv."""
+        return f"dvc repro compare@{self.experiment.name}"
 
     @cached_property
     def systems(self) -> tuple[System, ...]:
@@ -229,6 +248,12 @@ class Results:
 
     def _signature(self, column: str) -> str:
         return next((row[column] for row in self.runs[0].by_bucket.values() if row[column]), "")
+
+
+def negated(row: Row) -> Row:
+    """A row of comparisons.csv the other way round: `other` less `system`, or a rise in place of a fall."""
+    value, low, high = (None if row[name] is None else -row[name] for name in ("value", "high", "low"))
+    return row | {"value": value, "low": low, "high": high}
 
 
 def _from_short(bucket: Bucket) -> float:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from lookback.decoding.word_alignment import END, WordAlignment, by_words
 from lookback.evaluation.systems import System
 from lookback.rendering.figures import Alignment
 from lookback.rendering.wording import code, decimal, escape_markdown, listed
+from lookback.report.claims import longest
 from lookback.report.results import Results, RunResult
 from lookback.tokenizer.base import WORD_MARK, word_of_piece
 
@@ -19,6 +20,8 @@ ALIGNED_WORDS = 20
 """Besides the showcase sentence, alignments are drawn for the test sentence that is nearest to this length."""
 MAX_ALIGNED_PIECES = 64
 """Longer sentences are not drawn: their pieces could not be read."""
+FEW = 150
+"""Words of all examples in the Markdown, sources and references with them; the page has the rest."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ def examples(
     steps = np.linspace(0, len(tested) - 1, min(highlighted, len(tested))).round().astype(int) if tested else []
     opened = {id(tested[step]) for step in steps}
     return [_example(items, id(items) in opened) for items in ordered]
+
+
+def few(results: Results, examples: Sequence[Example]) -> list[Example]:
+    """Those highlighted that are told in the Markdown, with the systems trained on the longest sentences alone: from
+    the shortest, until there are `FEW` words."""
+    systems, told, words = {system.name for system in longest(results)}, [], 0
+    for example in sorted((it for it in examples if it.highlighted), key=lambda it: it.words):
+        outputs = [
+            replace(output, systems=tuple(name for name in output.systems if name in systems))
+            for output in example.outputs
+            if systems & set(output.systems)
+        ]
+        texts = (example.source, example.reference, *(it.text for it in outputs if not it.equal))
+        words += sum(len(text.split()) for text in texts)
+        if told and words > FEW:
+            break
+        told.append(replace(example, outputs=tuple(outputs)))
+    return told
 
 
 def first_seed(results: Results) -> list[RunResult]:
@@ -252,7 +273,8 @@ class _Unit:
     places: list[int]
     """Of its pieces."""
     number: int
-    """The how manyth word of the sentence it is, from 1, or is attached to; 0 of the end mark."""
+    """The position of the word in the sentence, from 1; of punctuation, that of the word it is attached to; 0 for the
+    end mark."""
     word: bool
 
 

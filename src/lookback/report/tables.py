@@ -11,7 +11,7 @@ from lookback.data.testsets import ALONE, KNOWN, joined_name
 from lookback.evaluation.systems import SPARSE, Score, System
 from lookback.rendering.table import Table
 from lookback.rendering.wording import decimal, integer, interval, share, signed
-from lookback.report.columns import COLUMNS, note
+from lookback.report.columns import COLUMNS, OF_SENTENCES, known, note
 from lookback.report.prose import speed_ratio
 from lookback.report.results import Results, flatten
 from lookback.stats.buckets import ALL_LENGTHS, Bucket
@@ -20,14 +20,32 @@ from lookback.stats.buckets import ALL_LENGTHS, Bucket
 
 
 def quality(results: Results) -> list[Table]:
-    """The scores by length: BLEU first, then what helps to understand it. A table whose column is blank is left out."""
-    tables = [
-        _by_bucket(results, name.replace("_", "-"), column.title, _cell(results, name), note(results, name))
-        for name, column in COLUMNS.items()
-    ]
-    if len(results.seeds) > 1:
-        tables.append(_seeds(results))
-    return _filled([*tables, *_known(results)])
+    """BLEU by length, and folded what helps to understand it. A table whose cells are blank is left out."""
+    bleu = _by_bucket(results, "bleu", "BLEU", _cell(results, "bleu"), note(results, "bleu"))
+    others = [_others(results)] if set(known(results)) - {"bleu"} else []
+    seeds = [_seeds(results)] if len(results.seeds) > 1 else []
+    return [*_filled([bleu]), *others, *_filled([*seeds, *_known(results)])]
+
+
+def _others(results: Results) -> Table:
+    """All measures but BLEU, at the longest length that has enough sentences; by length they are in the chart."""
+    usable = [bucket for bucket in results.buckets if results.n(bucket) >= SPARSE]
+    bucket = usable[-1] if usable else ALL_LENGTHS
+    names = [name for name in known(results) if name != "bleu"]
+    notes = [(COLUMNS[name].title, note(results, name).removesuffix(".")) for name in names]
+    told = [f"{title}: {text}." for title, text in notes if text != OF_SENTENCES.removesuffix(".")]
+    return Table(
+        name="measures",
+        title=f"Other measures {'over all lengths' if bucket.is_all else f'at {bucket} source words'}",
+        columns=("measure", *(system.name for system in results.systems)),
+        rows=tuple(
+            (COLUMNS[name].title, *(_cell(results, name)(system, bucket) for system in results.systems))
+            for name in names
+        ),
+        note=f"{' '.join(told)} Other shares are of the sentences.",
+        folded=True,
+        page_only=True,
+    )
 
 
 def _cell(results: Results, name: str, subset: str = "all") -> Callable[[System, Bucket], str]:
@@ -71,6 +89,7 @@ def _by_bucket(
             for bucket in (*results.buckets, ALL_LENGTHS)
         ),
         note=note,
+        folded=name != "bleu",
     )
 
 
@@ -111,6 +130,7 @@ def _falls(results: Results) -> Table:
         return signed(row, f" ({Bucket(row['bucket_low'], row['bucket_high'])}{_mark(row['n'])})")
 
     measures = ("slope", "capacity", "extrapolation")
+    sparse = any(0 < results.n(bucket) < SPARSE for bucket in results.buckets)
     return Table(
         name="falls",
         title="How BLEU falls with length, inside and beyond the training length",
@@ -121,9 +141,10 @@ def _falls(results: Results) -> Table:
             if results.comparison("slope", system)
         ),
         note="The first is the slope of a line through all buckets. A fall is the score of a bucket less that of a "
-        "longer one: inside, from the second bucket (of two, the first) to the last within the training length; "
-        "beyond, from this one to the last of all. In brackets the words from the first bucket to the last, and † "
-        f"where one of the two has fewer than {SPARSE} sentences. " + _covers(results),
+        "longer one, in brackets the words from one to the other: inside, from the second bucket (of two, the first) "
+        "to the last within the training length; beyond, from there to the last of all"
+        + (f" († where one has fewer than {SPARSE} sentences). " if sparse else ". ")
+        + _covers(results),
     )
 
 
@@ -159,6 +180,8 @@ def _differences(results: Results) -> Table:
         f"column how the difference changes. *: p < {level:g} in a two-sided bootstrap test (Riezler and Maxwell "
         "2005), corrected over the buckets of a pair (Holm 1979), not over pairs; never of fewer than "
         f"{SPARSE} sentences (†). All pairs, chrF and p stand in comparisons.csv. " + _covers(results),
+        folded=True,
+        page_only=True,
     )
 
 
@@ -185,7 +208,7 @@ def joined(results: Results) -> list[Table]:
             n = count(results, ALL_LENGTHS, joined_name(number), subset)
             rows.append((header, n, *(cell(results.score(system, *where)) for system in results.systems)))
         columns = ("sentences a line", "n", *(system.name for system in results.systems))
-        return Table(name, title, columns, tuple(rows), note)
+        return Table(name, title, columns, tuple(rows), note, folded=True, page_only=True)
 
     settings = results.experiment.test_sets.joined
     words = f" of at most {settings.max_words} source words" if settings else ""
@@ -257,6 +280,7 @@ def fairness(results: Results) -> Table:
         note="A run is one training run: model, longest training sentence, seed. Validation loss: nats per target "
         "piece, on the same validation set for all, which is not cut at any length. Training speed: target tokens a "
         "second, relative to the RNN encoder-decoder of the same training length, seed and hardware.",
+        page_only=True,
     )
 
 
@@ -275,7 +299,13 @@ def corpus(manifest: Mapping[str, Any]) -> list[Table]:
         for step in train["steps"]:
             rows.append((step["reason"].replace("_", " "), integer(step["dropped"]), integer(step["left"])))
         tables.append(
-            Table("prepare", "Training pairs at each step of `prepare`", ("step", "dropped", "left"), tuple(rows))
+            Table(
+                "prepare",
+                "Training pairs at each step of prepare",
+                ("step", "dropped", "left"),
+                tuple(rows),
+                page_only=True,
+            )
         )
     words = manifest.get("words")
     if isinstance(words, Mapping):
@@ -285,12 +315,16 @@ def corpus(manifest: Mapping[str, Any]) -> list[Table]:
     raw, tokenizer = dict(manifest.get("raw") or {}), dict(manifest.get("tokenizer") or {})
     for name, title, facts in (("source", "Where it came from", raw), ("tokenizer", "Tokenizer", tokenizer)):
         if rows := tuple(_facts(facts)):
-            tables.append(Table(name, title, ("fact", "value"), rows))
-    known = ("train", "words", "raw", "tokenizer", "files")
-    rest = {key: value for key, value in manifest.items() if key not in known}
+            tables.append(_facts_table(name, title, rows))
+    told = ("train", "words", "raw", "tokenizer", "files")
+    rest = {key: value for key, value in manifest.items() if key not in told}
     if rows := tuple(_facts(rest)):
-        tables.append(Table("prepared", "Prepared text", ("fact", "value"), rows))
+        tables.append(_facts_table("prepared", "Prepared text", rows))
     return tables
+
+
+def _facts_table(name: str, title: str, rows: tuple[tuple[str, ...], ...], note: str = "") -> Table:
+    return Table(name, title, ("fact", "value"), rows, note, text=True, folded=True, page_only=True)
 
 
 def _lengths(words: Mapping[str, Any], pairs: Mapping[str, Any]) -> Table:
@@ -312,7 +346,8 @@ def _constructions(manifest: Mapping[str, Any]) -> Table | None:
         return None
     names = dict.fromkeys(name for shares in found.values() for name in shares)
     rows = [(name, *(share(shares.get(name, 0.0)) for shares in found.values())) for name in names]
-    return Table("constructions", "Sentences with each construction", ("construction", *found), tuple(rows))
+    columns = ("construction", *found)
+    return Table("constructions", "Sentences with each construction", columns, tuple(rows), folded=True, page_only=True)
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -350,7 +385,8 @@ def sources(results: Results) -> Table:
         of = f"{name}-<run>" if file.startswith("runs/") else name
         if not unused.get(last):
             rows.append((what, file, stages, f"dvc repro {last}@{of}"))
-    return Table("sources", "Follow a number", ("number", "file", "stages", "to make it again"), tuple(rows))
+    columns = ("number", "file", "stages", "to make it again")
+    return Table("sources", "Follow a number", columns, tuple(rows), text=True)
 
 
 def runs(results: Results) -> Table:
@@ -360,7 +396,7 @@ def runs(results: Results) -> Table:
         changed = " with uncommitted changes" if result.get("git_dirty") else ""
         commit = told(result.get("git_commit"))[:12]
         rows.append((result.run.name, str(result.run.seed), commit + changed, told(result.get("mlflow_run_id"))))
-    return Table("runs", "Follow a run", ("run", "seed", "commit", "run in MLflow"), tuple(rows))
+    return Table("runs", "Follow a run", ("run", "seed", "commit", "run in MLflow"), tuple(rows), text=True)
 
 
 TOLD_OF_RUNS = ("provenance.git_commit", "provenance.git_dirty", "mlflow_run_id")
@@ -394,7 +430,7 @@ def provenance(results: Results) -> list[Table]:
     tables = []
     if common:
         note = "A dictionary has only some of these." if results.dictionaries else ""
-        tables.append(Table("shared", "The same for every run", ("fact", "value"), tuple(common), note))
+        tables.append(_facts_table("shared", "The same for every run", tuple(common), note))
     if differing:
         tables.append(
             Table(
@@ -403,6 +439,9 @@ def provenance(results: Results) -> list[Table]:
                 ("fact", *(result.run.name for result in results.runs)),
                 tuple((key, *(_brief(text) for text in shown[key])) for key in differing),
                 note="Long values are cut here; they stand whole in runs/<run>/run.json.",
+                text=True,
+                folded=True,
+                page_only=True,
             )
         )
     return tables
