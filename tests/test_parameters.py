@@ -97,7 +97,7 @@ def test_table_3_names_every_variation_once() -> None:
     assert len(dumps) == len(set(dumps)) == 20
 
 
-# --- scaled down in width and time, with nothing else changed, each learns to copy -------------------------------------------------------
+# --- scaled down in width and time, with nothing else changed, each learns to copy ------------------------------------
 
 VOCABULARY = 8
 """Four pieces and the marks: with sentences of at most four, a Transformer learns to copy in half of the steps that
