@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
 TRACKED = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, *command: str, status: int = 0) -> str:
