@@ -211,7 +211,7 @@ def test_joined_sentences_are_translated_and_scored_without_training(kept_with_o
         return [(row["test_set"], row["subset"], row["n"]) for row in rows]
 
     assert sizes() == [("joined-1", "all", "8"), ("joined-2", "all", "4"), ("joined-2", "alone", "4")]
-    assert "The same sentences, alone and joined" in (kept / "reports/tiny/report.md").read_text()
+    assert "Sentences joined to longer lines" in (kept / "reports/tiny/report.md").read_text()
     edit(kept / "conf/tiny.yaml", "test_sets", "joined", "groups", value=3)
     assert stale(kept) == {"testsets@tiny", "report@tiny"}
     printed = dvc(kept, "repro")
