@@ -1,13 +1,15 @@
 """Files from the Hub through its own client, `huggingface_hub`, with more retries and with checks of the content.
 
 `HF_ENDPOINT` gives the address of the Hub. `LOOKBACK_HUB_TRIES` (5) bounds the tries of each step: the client repeats
-some requests itself, but tries only once after 5xx answers or a damaged file. `HF_HUB_DOWNLOAD_TIMEOUT` (10 seconds)
-bounds the wait for a silent server.
+some requests itself, but tries only once after 5xx answers or a damaged file. `LOOKBACK_HUB_PAUSE` (1 second) is the
+first pause between tries; each further pause is twice as long. `HF_HUB_DOWNLOAD_TIMEOUT` (10 seconds) bounds the wait
+for a silent server.
 """
 
 import errno
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -65,7 +67,7 @@ def with_retries(what: str, action: Callable[[], T]) -> T:
     Raises:
         LookbackError: one line that says what failed, at which endpoint, why, and what to do.
     """
-    tries = _tries()
+    tries, first_pause = _tries(), _first_pause()
     for attempt in range(1, tries + 1):
         try:
             return action()
@@ -76,8 +78,8 @@ def with_retries(what: str, action: Callable[[], T]) -> T:
             if not _is_transient(error):
                 raise LookbackError(f"{what} at {constants.ENDPOINT}: {reason}{_advice(error)}") from None
         if attempt < tries:
-            pause = min(_LONGEST_PAUSE_SECONDS, 2 ** (attempt - 1))
-            print(f"{what}: {reason}; try {attempt + 1} of {tries} in {pause} s", file=sys.stderr, flush=True)
+            pause = min(_LONGEST_PAUSE_SECONDS, first_pause * 2 ** (attempt - 1))
+            print(f"{what}: {reason}; try {attempt + 1} of {tries} in {pause:g} s", file=sys.stderr, flush=True)
             time.sleep(pause)
     raise LookbackError(
         f"{what} at {constants.ENDPOINT} failed {tries} times, at last with: {reason}; check the network and "
@@ -90,6 +92,17 @@ def _tries() -> int:
     if not value.isdigit() or int(value) < 1:
         raise LookbackError(f"LOOKBACK_HUB_TRIES={value!r}: must be a whole number, 1 or more")
     return int(value)
+
+
+def _first_pause() -> float:
+    value = os.environ.get("LOOKBACK_HUB_PAUSE", "1")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise LookbackError(f"LOOKBACK_HUB_PAUSE={value!r}: must be a number of seconds, 0 or more")
+    return seconds
 
 
 def _is_transient(error: BaseException) -> bool:
