@@ -42,7 +42,7 @@ class Translate(Settings):
     """Beam search; see `lookback.decoding.beam_search`."""
 
     beam: Count = 4
-    normalisation: Literal["wu", "length"] = "wu"
+    normalization: Literal["wu", "length"] = "wu"
     """Scores are divided by ((5 + length) / 6) ** length_penalty (Wu et al. 2016), or by length ** length_penalty."""
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
     min_length_factor: Annotated[float, Field(ge=0)] = 0.0

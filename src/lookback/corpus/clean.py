@@ -206,7 +206,7 @@ class _TrainFilter:
         for reason in REASONS:
             left -= self.dropped[reason]
             steps.append({"reason": reason, "dropped": self.dropped[reason], "left": left})
-        return {"raw": self.raw, "changed_by_normalisation": self.normalised, "steps": steps, "kept": left}
+        return {"raw": self.raw, "changed_by_normalization": self.normalised, "steps": steps, "kept": left}
 
 
 def _filter_train(raw: Path, output: "_SplitWriter", train: _TrainFilter) -> None:

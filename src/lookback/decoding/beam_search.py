@@ -145,7 +145,7 @@ def beam_search(
 
 def _penalty(length: Any, settings: config.Translate) -> Any:
     """The length penalty; `length` in pieces counts the end mark, and is an int or a tensor."""
-    base = (5 + length) / 6 if settings.normalisation == "wu" else length
+    base = (5 + length) / 6 if settings.normalization == "wu" else length
     return base**settings.length_penalty
 
 
