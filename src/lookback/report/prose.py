@@ -1,6 +1,6 @@
-"""The rest of the report's text: what was measured, whether it is fair, how to read it, and what it leaves open.
+"""The rest of the report's text: what was measured, whether it is fair, how to read it, and its limits.
 
-Written from the numbers and the configuration, as `claims` is; the same mark-up.
+Like `claims`, it is written from the numbers and the configuration, with the same mark-up.
 """
 
 import math
@@ -18,7 +18,7 @@ LANGUAGES = {"cs": "Czech", "de": "German", "en": "English", "es": "Spanish", "f
 
 
 def measured(results: Results) -> str:
-    """What was measured on what."""
+    """What was measured, and on what."""
     experiment, grid = results.experiment, results.experiment.grid
     models, lengths, seeds = len(set(grid.models)), sorted(set(grid.max_train_words)), len(results.seeds)
     unknown = ", the unknown word never written" if experiment.translate.ban_unknown else ""
@@ -43,7 +43,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def models(results: Results) -> list[str]:
-    """What each model of the grid is; of several of one architecture, in which settings they differ."""
+    """What each model of the grid is; and the settings in which models of one architecture differ."""
     experiment = results.experiment
     settings = {name: experiment.models[name] for name in dict.fromkeys(experiment.grid.models)}
     texts = []
@@ -67,13 +67,13 @@ def models(results: Results) -> list[str]:
 
 
 def comparison(results: Results) -> list[str]:
-    """What two runs differ in besides the architecture."""
+    """What differs between two runs besides the architecture."""
     texts = [batches(results), budget(results), parameters(results), falling(results)] if results.networks else []
     return [text for text in (*texts, *dictionaries(results)) if text]
 
 
 def dictionaries(results: Results) -> list[str]:
-    """What the dictionaries were learned from; they have no share in the rest of the comparison."""
+    """What the dictionaries were learned from; the rest of the comparison is about networks."""
     told = [
         f"{code(result.run.name)} has {integer(result.get('entries'))} entries, learned from "
         f"{integer(result.get('sentences'))} pairs"
@@ -85,7 +85,7 @@ def dictionaries(results: Results) -> list[str]:
 
 
 def batches(results: Results) -> str:
-    """Whether the networks of one training length and seed saw the same batches."""
+    """Whether the networks of one training length and seed were trained on the same batches."""
     groups: dict[str, list[RunResult]] = {}
     for result in results.networks:
         groups.setdefault(f"{result.run.max_train_words} words, seed {result.run.seed}", []).append(result)
@@ -111,7 +111,7 @@ def batches(results: Results) -> str:
 
 
 def budget(results: Results) -> str:
-    """Whether all networks were trained on equally many target tokens, or all those of one training length."""
+    """Whether all networks, or those of one training length, were trained on equally many target tokens."""
     if results.experiment.train.target_tokens_by_length is not None:
         of_length = {
             words: [result for result in results.networks if result.system.max_train_words == words]
@@ -141,7 +141,7 @@ def _budget(runs: Sequence[RunResult]) -> str:
 
 
 def parameters(results: Results) -> str:
-    """Whether the models are of similar size; nothing to say of one model."""
+    """Whether the models are of similar size; empty for a single model."""
     sizes = {result.system.model: result.get("parameters") for result in results.runs if result.get("parameters")}
     if len(sizes) < 2:
         return ""
@@ -185,7 +185,7 @@ def speed_ratio(results: Results, result: RunResult) -> float:
 
 
 def reading(results: Results) -> list[str]:
-    """How the intervals were made, what they cover, and what the statements rest on."""
+    """How the intervals are computed, what they cover, and what the statements rest on."""
     settings = results.experiment.evaluate
     texts = [
         f"A score stands with its {100 * settings.confidence:g} % interval in brackets: the percentile bootstrap over "
@@ -248,7 +248,7 @@ def alternative_of_curves(results: Results) -> str:
     return f"Validation loss during training. {' '.join(lines)}"
 
 
-# --- what it leaves open ----------------------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------------------------------
 
 
 def limits(results: Results) -> list[str]:
