@@ -117,9 +117,9 @@ NORM = Picture(
 
 
 ABOUT_MEMORY = (
-    "The Jacobian tells how a small change of the state k steps before the end mark changes the state at the end "
-    "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
-    "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ."
+    "The Jacobian says how a small change of the state k steps before the end mark changes the state at the end mark, "
+    "for the given words between. Its norm is the largest factor of such a change. For an LSTM the state is (h, c). It "
+    "is a derivative: what a model keeps of large changes may differ."
 )
 
 
@@ -224,8 +224,8 @@ READABLE = Picture(
 
 ABOUT_READING = (
     "A linear classifier (discriminant analysis, fitted on training sentences) names a piece of the source from "
-    "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
-    "nor, where it fails, that it is not there in another form."
+    "what the encoder hands on. Success shows that a linear map can find the piece there. It does not show that the "
+    "decoder uses it; and failure does not show that it is not there in another form."
 )
 
 

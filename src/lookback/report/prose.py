@@ -205,12 +205,12 @@ def reading(results: Results) -> list[str]:
         )
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
-        "A sentence says that a score falls, or differs from another, only where a paired bootstrap test says so "
+        "A sentence says that a score falls, or differs from another, only if a paired bootstrap test shows it "
         f"(p < {1 - settings.confidence:g}; Riezler and Maxwell 2005), after correction where one question is asked of "
-        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they come "
-        "of scores that are not rounded, so the printed ones may give another last digit. Two scores under "
-        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there intervals must not "
-        "meet.",
+        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they "
+        "come from unrounded scores, so the printed scores may give another last digit. Two scores under "
+        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there a difference is claimed "
+        "only if the intervals do not meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
@@ -255,7 +255,7 @@ def limits(results: Results) -> list[str]:
     """What these results do not show."""
     experiment = results.experiment
     texts = [
-        f"One test set and one direction, {direction(experiment)}; other texts and languages may behave otherwise."
+        f"One test set and one direction, {direction(experiment)}; other texts and languages may behave differently."
     ]
     if isinstance(experiment.corpus, FragmentCorpus):
         texts.append(
@@ -277,13 +277,13 @@ def limits(results: Results) -> list[str]:
         for words, bucket in _straddled(results)
     ]
     if dirty := [code(result.run.name) for result in results.runs if result.get("git_dirty")]:
-        texts.append(f"{listed(dirty)} ran with changes that were not committed: the commit does not tell all.")
+        texts.append(f"{listed(dirty)} ran with changes that were not committed: the commit alone does not describe them.")
     return texts
 
 
 def _seeds(results: Results) -> Iterable[str]:
     if len(results.seeds) == 1:
-        yield "One seed a system: how far another training would come out elsewhere was not measured."
+        yield "Each system has one seed: how much training runs differ was not measured."
         return
     spreads = {
         system: max(seeds) - min(seeds)
@@ -294,7 +294,7 @@ def _seeds(results: Results) -> Iterable[str]:
         system = max(spreads, key=spreads.__getitem__)
         yield (
             f"{len(results.seeds)} seeds a system: over all lengths they differ by up to {decimal(spreads[system])} "
-            f"BLEU ({code(system.name)}). So few seeds tell little of how much others would."
+            f"BLEU ({code(system.name)}). So few seeds say little about others."
         )
 
 

@@ -250,7 +250,7 @@ def _panel(
         texts.append(
             "The pieces here are of another vocabulary than the paper's."
             if any(trace.points for trace in mine)
-            else "The scores of this experiment have not been shared out by source pieces."
+            else "The scores of this experiment were not computed by source pieces."
         )
     told = (
         f"{line.system}: {', '.join(f'{point.y:.{0 if relative else 1}f} at {point.x:g}' for point in line.points)}."
@@ -270,8 +270,8 @@ def all_kept(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[s
         traces = (published(figure.source, curve) for curve in figure.curves if curve.kind != "other")
         if found := [k for trace in traces if (k := kept(trace))]:
             yield (
-                f"**{titled(figure.source)}**: at the last point, {found[0].at} {in_words(figure.source.length)}, so "
-                f"much of its best is left to each system: {listed([k.text for k in found])}.{_beyond(found)}"
+                f"**{titled(figure.source)}**: at the last point, {found[0].at} {in_words(figure.source.length)}, each "
+                f"system keeps this share of its best: {listed([k.text for k in found])}.{_beyond(found)}"
             )
     for unit in dict.fromkeys(figure.source.length for figure in figures):
         traces = (measured(results, system, unit) for system in ours(results, KINDS.values()))

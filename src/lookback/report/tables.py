@@ -403,7 +403,7 @@ TOLD_OF_RUNS = ("provenance.git_commit", "provenance.git_dirty", "mlflow_run_id"
 
 
 def _untold(key: str) -> bool:
-    """Whether a fact is left out: it is in the columns' names or in the table of runs; or it is a bare time, which means
+    """Whether a fact is left out: it is in the columns' names or the table of runs; or it is a bare time, which means
     nothing without the machine's load. (The table of the comparison has the ratio of speeds.)"""
     return (
         key.startswith("run.")
