@@ -887,7 +887,7 @@ def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
 def remembered(folder: Path, points: list[Point]) -> str:
     """What the section on memory says of one system, `bahdanau-60`, with these points."""
     (section,) = probes.sections(results(folder, points=points))
-    assert section.about.startswith("The Jacobian tells")
+    assert section.about.startswith("The Jacobian says")
     return " ".join(section.texts)
 
 
@@ -895,7 +895,7 @@ def test_memory_is_shown_only_where_it_was_measured(written, tmp_path):
     for name in ("report.md", "report.html"):
         text = (written / name).read_text(encoding="utf-8")
         assert "What a state remembers" in text
-        assert "The Jacobian tells how" in text
+        assert "The Jacobian says how" in text
     assert "<code>rnn_<wbr>encoder_<wbr>decoder-60-s1</code>: the norm" in text
     experiment = fake_results.experiment(grid=ONLY)
     report.write(experiment, fake_results.write_all(tmp_path, experiment), FAST)

@@ -209,8 +209,8 @@ def reading(results: Results) -> list[str]:
         f"(p < {1 - settings.confidence:g}; Riezler and Maxwell 2005), after correction where one question is asked of "
         "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they "
         "come from unrounded scores, so the printed scores may give another last digit. Two scores under "
-        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there a difference is claimed "
-        "only if the intervals do not meet.",
+        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there a difference is "
+        "claimed only if the intervals do not meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
@@ -277,7 +277,9 @@ def limits(results: Results) -> list[str]:
         for words, bucket in _straddled(results)
     ]
     if dirty := [code(result.run.name) for result in results.runs if result.get("git_dirty")]:
-        texts.append(f"{listed(dirty)} ran with changes that were not committed: the commit alone does not describe them.")
+        texts.append(
+            f"{listed(dirty)} ran with changes that were not committed: the commit does not describe them fully."
+        )
     return texts
 
 
