@@ -1,10 +1,12 @@
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from lookback import config
 from lookback.config import SentencePiece, Words, load_experiment, load_params, read_yaml
@@ -252,3 +254,36 @@ def test_a_budget_for_each_training_length() -> None:
     }
     with pytest.raises(ValueError, match=r"nothing for 60 of grid\.max_train_words"):
         fake_results.experiment(train=train | {"target_tokens_by_length": {30: 2}})
+
+
+# --- defaults ---------------------------------------------------------------------------------------------------------
+
+DEFAULTS = ROOT / "tests/defaults.json"
+
+
+def defaults() -> dict[str, dict[str, Any]]:
+    """Of every kind of settings the values that a configuration may leave out."""
+
+    def kinds(kind: type[config.Settings]) -> Iterator[type[config.Settings]]:
+        for sub in kind.__subclasses__():
+            if sub.__module__.startswith(("lookback.config", "lookback.architectures")):
+                yield sub
+                yield from kinds(sub)
+
+    return {
+        kind.__name__: {
+            name: TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
+            for name, field in sorted(kind.model_fields.items())
+            if not field.is_required()
+        }
+        for kind in sorted(kinds(config.Settings), key=lambda kind: kind.__name__)
+    }
+
+
+def test_defaults_are_as_they_were() -> None:
+    """A changed default changes what stages write, and DVC does not see it: it compares what stands in conf/.
+
+    If the change is meant, make the results of all experiments that leave the setting out again, then write the file
+    with `python -c "from tests.test_config import *; DEFAULTS.write_text(json.dumps(defaults(), indent=1) + chr(10))"`.
+    """
+    assert defaults() == json.loads(DEFAULTS.read_text())

@@ -11,7 +11,7 @@ from lookback.config import read_yaml
 from lookback.dependencies import LEFT_OUT, code
 from lookback.training import checkpoint
 from lookback.training.checkpoint import fingerprint_code
-from pipeline.choose import module_file
+from pipeline.choose import module_file, spelled_out
 
 ROOT = Path(__file__).parents[1]
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
@@ -118,7 +118,11 @@ def test_the_identity_of_a_run_changes_with_its_own_code_alone(tmp_path: Path, m
     assert changed("models/bahdanau.py") == {"bahdanau"}
     assert changed("models/positions.py") == {"transformer"}
     assert changed("corpus/ibm_model1.py") == {"word_by_word"}
-    for name in ("data/batches.py", "training/loss.py", "training/module.py", "training/run.py", "models/base.py"):
+    for name in ("data/batches.py", "models/loss.py", "training/module.py", "training/run.py", "models/base.py"):
         assert changed(name) == networks
     for name in ("training/progress.py", "decoding/beam_search.py", "report/claims.py", "evaluation/lexicon.py"):
         assert changed(name) == set()
+
+
+def test_the_runs_in_git_are_those_of_the_demo_as_it_stands() -> None:
+    assert read_yaml(ROOT / "runs.yaml") == spelled_out(["demo"])

@@ -6,9 +6,10 @@
     logits, state, alignment = model.step(state, token)
 
 `Memory` and `State` are immutable values (named tuples of tensors, nested at will) that the caller holds; a module
-keeps no tensor between calls. Two rules make them easy to handle from outside:
+keeps no tensor between calls. Three rules make them easy to handle from outside:
 
 - the first axis of every tensor in them is the batch, so `select` takes rows of any of them;
+- the first field of a Memory is what was read: one vector [B, D] for the sentence, or a state [B, S, D] a position;
 - what a state needs of the source is its field `memory`, which no step changes. Rows that belong to the same sentence
   (the hypotheses of one beam) have the same memory, so `reorder` leaves it alone and copies only the rest.
 

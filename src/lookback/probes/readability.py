@@ -134,7 +134,7 @@ def vectors_and_pieces(
 
 def _read(memory: Any, at: Tensor) -> Tensor:
     """The one vector for all places, or the state at each of the places [B, P]: [B, P, D]."""
-    if hasattr(memory, "summary"):
-        return memory.summary[:, None].expand(-1, at.shape[1], -1)
-    states = memory.annotations if hasattr(memory, "annotations") else memory.states
-    return states.gather(1, at[..., None].expand(-1, -1, states.shape[-1]))
+    read: Tensor = memory[0]
+    if read.dim() == 2:
+        return read[:, None].expand(-1, at.shape[1], -1)
+    return read.gather(1, at[..., None].expand(-1, -1, read.shape[-1]))

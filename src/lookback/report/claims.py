@@ -188,13 +188,12 @@ def attention_statements(results: Results) -> list[str]:
     """The models with attention against the one without, at the longest length that both were trained on."""
     if not results.comparisons:
         return []
-    models = results.experiment.models
-    fixed = [s for s in longest(results) if models[s.model].architecture == "rnn_encoder_decoder"]
+    fixed = [s for s in longest(results) if results.architecture(s).kind == "fixed state"]
     texts = []
     for base in fixed[:1]:
         for system in longest(results):
             buckets = [bucket for bucket in inside(results, system) if bucket in inside(results, base)]
-            if models[system.model].architecture in ("rnn_encoder_decoder", "word_by_word") or not buckets:
+            if results.architecture(system).kind != "attention" or not buckets:
                 continue
             end = buckets[-1]
             ours, theirs = (interval(results.score(one, end)) for one in (system, base))

@@ -57,9 +57,9 @@ def models(results: Results) -> list[str]:
             averaged = experiment.train.average_checkpoints if averaged is None else averaged
         if averaged:
             shown.append(f"its weights are the mean of those at the last {_count(averaged, 'validation')}")
-        texts.append(
-            f"{code(name)}: {ARCHITECTURES[model.architecture].description}{''.join(f'; {text}' for text in shown)}."
-        )
+        entry = ARCHITECTURES[model.architecture]
+        more = "".join(f"; {text}" for text in shown)
+        texts.append(f"{code(name)} ({entry.display_name}): {entry.description}{more}.")
     return texts
 
 
@@ -172,7 +172,7 @@ def speed_ratio(results: Results, result: RunResult) -> float:
     """Target tokens a second, relative to the RNN encoder-decoder of the same training length, seed and hardware."""
     for other in results.runs:
         if (
-            results.experiment.models[other.run.model].architecture == "rnn_encoder_decoder"
+            results.architecture(other.system).kind == "fixed state"
             and (other.run.max_train_words, other.run.seed) == (result.run.max_train_words, result.run.seed)
             and all(other.get(key) == result.get(key) for key in ("hardware", "precision"))
         ):

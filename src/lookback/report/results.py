@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookback import config
-from lookback.architectures import ARCHITECTURES
+from lookback.architectures import ARCHITECTURES, Architecture
 from lookback.csv_tables import read_table
 from lookback.errors import LookbackError
 from lookback.evaluation.comparison import read_comparisons
@@ -159,9 +159,13 @@ class Results:
         lengths = sorted(set(grid.max_train_words), reverse=True)
         return tuple(System(model, words) for model in dict.fromkeys(grid.models) for words in lengths)
 
+    def architecture(self, system: System) -> Architecture:
+        """The entry of the system's architecture in the registry."""
+        return ARCHITECTURES[self.experiment.models[system.model].architecture]
+
     def is_network(self, result: RunResult) -> bool:
         """Whether a run was trained on batches with a loss, unlike a dictionary."""
-        return ARCHITECTURES[self.experiment.models[result.run.model].architecture].is_network
+        return self.architecture(result.system).is_network
 
     @property
     def networks(self) -> tuple[RunResult, ...]:
