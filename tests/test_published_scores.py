@@ -115,7 +115,9 @@ def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
     found = reading.read(tmp_path)
     assert found.figures[0].curves[0].points == ((15, 30), (45.5, 15))
     told = section(results(tmp_path / "demo", experiment()), found)
-    assert told.kept[0].startswith("**Somebody 2020, Figure 1**: at the last point, 45.5 source words, each system keeps this")
+    assert told.kept[0].startswith(
+        "**Somebody 2020, Figure 1**: at the last point, 45.5 source words, each system keeps this"
+    )
     assert "`Mine` 50 % (15.0 of 30.0)" in told.kept[0]
     assert [line.system for line in told.panels[0].chart.lines] == ["bahdanau-60", "Mine, Somebody"]
     assert told.tables[0].rows[0] == ("Mine", "51.20")
