@@ -1,7 +1,7 @@
 """Chooses the experiments that `dvc repro` runs, by writing their runs to runs.yaml.
 
-DVC can loop over a list that stands in a file but cannot multiply out a grid of its own for each experiment; so the
-grids of conf/ are spelled out here. Run it again after a change of `grid` or of where a corpus lies.
+DVC can loop over a list in a file, but it cannot expand a separate grid for each experiment. So this command expands
+the grids of conf/. Run it again after a change of `grid` or of a corpus folder.
 
 Reads:   conf/<experiment>.yaml of each name given
 Writes:  runs.yaml
@@ -25,7 +25,7 @@ RUNS = Path("runs.yaml")
 
 
 def corpus_input(experiment: Experiment) -> str:
-    """What the download stage depends on: the folder of the user's text, or the code of the source."""
+    """The dependency of the download stage: the folder of the user's text, or the code of the source."""
     corpus = experiment.corpus
     if isinstance(corpus, FilesCorpus):
         if corpus.folder.resolve() in (Path.cwd(), *Path.cwd().parents):
@@ -38,7 +38,7 @@ def corpus_input(experiment: Experiment) -> str:
 
 
 def spelled_out(names: Iterable[str]) -> dict[str, Any]:
-    """What runs.yaml holds."""
+    """The content of runs.yaml for these experiments."""
     experiments, runs = {}, {}
     for name in dict.fromkeys(names):
         experiment = load_experiment(name)
@@ -65,7 +65,7 @@ def chosen() -> dict[str, Any]:
     """The content of runs.yaml.
 
     Raises:
-        LookbackError: it no longer says what conf/ says, or a text is not where conf/ says it is.
+        LookbackError: it differs from conf/, or a corpus folder is missing.
     """
     written = read_yaml(RUNS)
     names = list(written["experiments"]) if isinstance(written, dict) and written.get("experiments") else []

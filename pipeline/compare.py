@@ -1,10 +1,9 @@
-"""Sets the systems of an experiment against each other, by length, and each against its own training length.
+"""Compares the systems of an experiment with each other, by length, and each with its own training length.
 
 Reads:   conf/<experiment>.yaml: grid, evaluate; translations/<experiment>/<run>/ of every run of the grid:
          test.hypotheses, and those of the sets of joined sentences; data/<experiment>/prepared/test.target and
          test.words.npy; data/<experiment>/testsets/
-Writes:  reports/<experiment>/comparisons.csv (see `lookback.evaluation.comparison`); the seeds of a system are
-         taken together
+Writes:  reports/<experiment>/comparisons.csv (see `lookback.evaluation.comparison`); the seeds of a system are pooled
 Example: python -m pipeline.compare --experiment demo
 """
 
@@ -44,10 +43,10 @@ def main() -> None:
 
 
 def score(experiment: Experiment, layout: stage.Layout) -> dict[str, list[SentenceStatistics]]:
-    """Of each system, in the order of the grid, the sentence statistics of every seed on the test set.
+    """The sentence statistics of every seed on the test set, by system in the order of the grid.
 
     Raises:
-        LookbackError: a run has not as many translations as there are references.
+        LookbackError: a run's number of translations differs from that of the references.
     """
     references = list(read_lines(layout.prepared / "test.target"))
     systems: dict[str, list[SentenceStatistics]] = {}
@@ -60,10 +59,10 @@ def score(experiment: Experiment, layout: stage.Layout) -> dict[str, list[Senten
 def score_joined(
     experiment: Experiment, layout: stage.Layout
 ) -> dict[tuple[str, str], list[tuple[SentenceStatistics, SentenceStatistics]]]:
-    """Of each system and set of joined sentences, of every seed: translated one by one, and at once.
+    """The statistics of every seed, by system and set of joined sentences: translated one by one, and joined.
 
     Raises:
-        LookbackError: a run has not as many translations as there are lines.
+        LookbackError: a run's number of translations differs from that of the lines.
     """
     sets = {it.test_set: it for it in testsets.read(layout.testsets) if it.test_set != "test"}
     single = sets.pop(testsets.joined_name(1), None)

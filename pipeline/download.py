@@ -1,4 +1,4 @@
-"""Brings a corpus here, from whichever source, as plain aligned text.
+"""Fetches a corpus from its source and writes it as plain aligned text.
 
 Reads:   conf/<experiment>.yaml: corpus
 Writes:  data/<experiment>/raw/{train,valid,test}.{source,target} and manifest.json; of the built-in corpus also
@@ -18,7 +18,7 @@ def main() -> None:
     layout.raw.mkdir(parents=True, exist_ok=True)
     if isinstance(corpus, FragmentCorpus):
         pairs = corpus.train + corpus.valid + corpus.test_per_ten_words * corpus.max_words // 10
-        # 250 bytes and a seventh of a millisecond for each pair, as measured
+        # measured: 250 bytes and a seventh of a millisecond per pair
         print(f"download: makes {pairs:,} pairs, {amount(250 * pairs)}; about {duration(pairs / 7000)}", flush=True)
         manifest = fragment.generate(corpus, layout.raw)
         print(fragment.describe(manifest))

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _translated(folder: Path, name: str, run: Run) -> dict[str, Any]:
-    """What `translate` wrote of one test set; None for a blank column, such as a dictionary's losses."""
+    """The output of `translate` for one test set; None for a blank column, such as a dictionary's losses."""
     columns: dict[str, type] = dict.fromkeys(("cut_off", "reference_nats", "reference_pieces"), float)
     table = read_table(folder / f"{name}.csv", columns, f"translate@{run.experiment}-{run.name}")
     search = {column: [row[column] for row in table] for column in columns}

@@ -1,4 +1,4 @@
-"""All test sentences with the translations of all systems, for a page that does not belong in git."""
+"""All test sentences with the translations of all systems, for a page outside git."""
 
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from lookback.report.results import make_command
 
 
 def read_every(experiment: config.Experiment, prepared: Path, translations: Path) -> dict[str, list[dict[str, Any]]]:
-    """For each run by name: all test sentences in the form of examples.json, without alignments.
+    """By run name: all test sentences in the form of examples.json, without alignments.
 
     Args:
-        experiment: whose runs of the first seed are read.
+        experiment: its runs with the first seed are read.
         prepared: the folder that the stage `prepare` wrote.
         translations: the folder that the stage `translate` wrote, with a folder for each run.
 
     Raises:
-        LookbackError: translations are missing, or their number is not that of the sentences.
+        LookbackError: translations are missing, or their number differs from that of the sentences.
     """
     seed = experiment.grid.seeds[0]
     for path in (prepared / "test.source", translations):

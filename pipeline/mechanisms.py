@@ -1,9 +1,9 @@
-"""Writes the page that explains the kinds of attention with small worked numbers; trains nothing, and DVC need not run.
+"""Writes the page that explains the kinds of attention with small worked examples; trains nothing and needs no DVC.
 
 Reads:   reports/mechanisms/layers.json, which is in git; params.yaml: report
 Writes:  reports/mechanisms/: index.html, README.md, figures/
 Example: python -m pipeline.mechanisms
-         with --layers models/demo/transformer-60-s1, first layers.json, from that trained Transformer
+         with --layers models/demo/transformer-60-s1, it first writes layers.json from that trained Transformer
 """
 
 import argparse
@@ -20,7 +20,7 @@ OUTPUT = Path("reports/mechanisms")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--layers", type=Path, metavar="FOLDER", help="a trained Transformer, as the train stage has it"
+        "--layers", type=Path, metavar="FOLDER", help="a trained Transformer, as the train stage writes it"
     )
     given = parser.parse_args()
     if given.layers:

@@ -1,4 +1,4 @@
-"""Counts the parameters of the papers' models and sets them beside what the papers print.
+"""Counts the parameters of the papers' models and compares them with the numbers that the papers print.
 
 Reads:   conf/wmt14-*.yaml
 Writes:  reports/parameters.md

@@ -1,4 +1,5 @@
-"""Cleans the training pairs, counts words, selects if asked; validation and test keep every line as it came.
+"""Cleans the training pairs, counts words and selects pairs if configured; validation and test keep every line
+unchanged.
 
 Reads:   conf/<experiment>.yaml: prepare; data/<experiment>/raw/
 Writes:  data/<experiment>/prepared/: {train,valid,test}.{source,target,words.npy}, {valid,test}.alignment if the

@@ -1,9 +1,9 @@
-"""Measures one run's model: what its states remember, where it looks, what can be read from its vectors.
+"""Probes one run's model: what its states remember, where it attends, and what its vectors encode.
 
 Reads:   conf/<experiment>.yaml: probe, evaluate; models/<experiment>/<run>/; data/<experiment>/encoded/, and
          data/<experiment>/prepared/test.alignment where there is one
-Writes:  reports/<experiment>/runs/<run>/probe.csv: curves, a row a point (see `lookback.probes.points.Point`); without
-         `probe` settings, and of a dictionary, which has nothing to measure, the header alone
+Writes:  reports/<experiment>/runs/<run>/probe.csv: curves, one row per point (see `lookback.probes.points.Point`); the
+         header alone without `probe` settings, and for a dictionary, which has nothing to measure
 Example: python -m pipeline.probe --experiment demo --run rnn_encoder_decoder-60-s1
 """
 
@@ -27,7 +27,7 @@ def main() -> None:
     experiment, layout = stage.load(given.experiment)
     run = experiment.run(given.run)
     output = layout.results(run.name)
-    points = list(measure(experiment, layout, run))  # all of them, before the file is touched
+    points = list(measure(experiment, layout, run))  # compute all points before touching the file
     output.mkdir(parents=True, exist_ok=True)
     write_points(output / "probe.csv", points)
 

@@ -4,7 +4,7 @@ Reads:   conf/<experiment>.yaml: grid; params.yaml: report; reports/<experiment>
          every run of the grid
 Writes:  reports/<experiment>/: report.md, report.html, by_length.csv, figures/
 Example: python -m pipeline.report --experiment demo
-         which also puts the report into MLflow; `python -m pipeline.reports` writes all reports and their index
+         which also logs the report to MLflow; `python -m pipeline.reports` writes all reports and their index
 """
 
 import argparse

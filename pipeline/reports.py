@@ -1,7 +1,7 @@
-"""Writes every report that can be written, and the index of them, from the result files in git; trains nothing.
+"""Writes every report that has results, and the index of the reports, from the result files in git; trains nothing.
 
 Reads:   conf/*.yaml; params.yaml: report; reports/<experiment>/ of every experiment that has one
-Writes:  reports/<experiment>/ as `pipeline.report` does; reports/index.html, which shows all of them at a glance
+Writes:  reports/<experiment>/ as `pipeline.report` does; reports/index.html, an overview of all reports
 Example: python -m pipeline.reports
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def further() -> list[index.Further]:
-    """The pages in reports/ that are of no experiment, where they are there."""
+    """The existing pages in reports/ that belong to no experiment."""
     pages = []
     lesson, picture = REPORTS / "mechanisms/index.html", REPORTS / "mechanisms/figures/simple-1.svg"
     if lesson.exists() and picture.exists():

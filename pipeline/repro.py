@@ -1,7 +1,7 @@
 """`dvc repro`, with several runs at once: DVC alone runs one stage after the other.
 
-First DVC is asked what is stale. If anything is: what all runs need, then the stages of each run that has a stale one,
-`--jobs` runs at a time, each with its share of the processor's cores, then a plain `dvc repro` for all that is left.
+First it asks DVC what is stale. If anything is, it runs the stages that all runs need; then the stages of each stale
+run, `--jobs` runs at a time, each with its share of the processor's cores; then a plain `dvc repro` for the rest.
 
 Example: python -m pipeline.repro --jobs 2
 """
@@ -22,12 +22,12 @@ PER_RUN = ("train", "translate", "probe", "evaluate")
 
 
 def dvc(*arguments: str, threads: int | None = None, stdout: int | None = None) -> str:
-    """What DVC writes to `stdout`, if that is a pipe.
+    """Runs DVC; returns its output if `stdout` is a pipe.
 
     Raises:
-        LookbackError: DVC or a stage fails, and has then said why.
+        LookbackError: DVC or a stage fails; it has printed the reason.
     """
-    # The stages' commands begin with `python`, which is to be this one, in an activated environment or not.
+    # The stages' commands begin with `python`; make it this interpreter, even without an activated environment.
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
@@ -35,12 +35,12 @@ def dvc(*arguments: str, threads: int | None = None, stdout: int | None = None) 
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
     done = subprocess.run(command, env=environment, check=False, stdout=stdout, text=True)
     if done.returncode:
-        raise LookbackError(f"dvc {' '.join(arguments)} failed; the reason stands above")
+        raise LookbackError(f"dvc {' '.join(arguments)} failed; see the reason above")
     return done.stdout
 
 
 def stale() -> set[str]:
-    """The stages that changed, or whose inputs did; not yet those whose inputs will, once these have run."""
+    """The stages that changed or whose inputs changed, not the stages downstream of them."""
     return set(json.loads(dvc("status", "--json", stdout=subprocess.PIPE)))
 
 
@@ -60,7 +60,7 @@ def main() -> None:
             dvc("repro", *(f"testsets@{name}" for name in chosen["experiments"]))
             waiting = stale()
         runs = [name for name in chosen["runs"] if any(f"{part}@{name}" in waiting for part in PER_RUN)]
-        # The longest runs first, so that none is left over at the end while the other cores stand idle.
+        # Start with the longest runs, so that no core is idle at the end while a long run finishes.
         runs.sort(key=lambda name: -chosen["runs"][name]["max_train_words"])
 
         def work(name: str) -> None:

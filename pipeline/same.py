@@ -1,10 +1,10 @@
 """Trains conf/tiny.yaml at another revision and here: does an edit change what the stages write?
 
-Where all files are the same bytes, `dvc commit` may record the edit: nothing need be trained again. Both trees get this
+If all files are byte-identical, `dvc commit` may record the edit, and nothing need be retrained. Both trees get this
 checkout's conf/tiny.yaml and use one thread. Uncommitted edits count.
 
 Reads:   conf/tiny.yaml, the files of this checkout, the other revision from git
-Writes:  nothing but to a temporary folder; the last line says what it found, and the exit status is 1 if files differ
+Writes:  only to a temporary folder; the last line reports the result, and the exit status is 1 if files differ
 Example: python -m pipeline.same HEAD~1
 """
 
@@ -25,12 +25,12 @@ EXPERIMENT = "tiny"
 SHARED = ("download", "prepare", "tokenize", "testsets")
 PER_RUN = ("train", "translate", "probe", "evaluate")
 TIMED = ("training.json", "run.json", "config.json", "dictionary.json", "corpus.json", "curves.csv", "manifest.json")
-"""Files that say when, where or how fast they were made."""
+"""Files that record when, where or how fast they were made."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("revision", help="of git, as HEAD~1 or main")
+    parser.add_argument("revision", help="a git revision, such as HEAD~1 or main")
     revision = parser.parse_args().revision
     with TemporaryDirectory() as folder:
         there, here = Path(folder, "there"), Path(folder, "here")
@@ -50,7 +50,7 @@ def main() -> None:
     if differing:
         print("\n".join(sorted(map(str, differing))))
         raise LookbackError(f"{len(differing)} of {len(files[1])} files differ from {revision}: the runs are stale")
-    print(f"{len(files[1])} files are the same bytes at {revision} and here: `dvc commit` may record the edit")
+    print(f"{len(files[1])} files are byte-identical at {revision} and here: `dvc commit` may record the edit")
 
 
 def work(tree: Path) -> None:
@@ -81,7 +81,7 @@ def outputs(tree: Path) -> list[Path]:
 
 
 def ignored(folder: str, names: list[str]) -> list[str]:
-    """What a copy of the checkout does without."""
+    """The names that a copy of the checkout leaves out."""
     unwanted = {".git", ".venv", ".dvc", ".resume", "data", "models", "translations", "reports", "mlartifacts", "tests"}
     return [name for name in names if (folder == "." and name in unwanted) or name == "__pycache__"]
 

@@ -2,8 +2,8 @@
 
 Reads:   conf/<experiment>.yaml: speed, grid, models, train.scale_down, tokenize.vocabulary_size, translate.beam,
          evaluate; params.yaml: hardware
-Writes:  reports/<experiment>/speed.csv: ratios, a row a point (see `lookback.probes.points.Point`); without `speed`
-         settings the header alone
+Writes:  reports/<experiment>/speed.csv: ratios, one row per point (see `lookback.probes.points.Point`); the header
+         alone without `speed` settings
 Example: python -m pipeline.speed --experiment scores
 """
 

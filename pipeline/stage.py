@@ -1,4 +1,4 @@
-"""What all stages share: where files lie, and how an error reaches the user."""
+"""Code shared by all stages: file layout, command lines, and error reporting."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from lookback.errors import LookbackError
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of one experiment, relative to the project's root, from which every stage is run."""
+    """The files of one experiment, relative to the project root, where every stage runs."""
 
     experiment: str
 
@@ -58,16 +58,16 @@ class Layout:
 
 
 def project_root() -> Path:
-    """The checkout that the user sees, also when `dvc exp run --temp` or `--queue` runs the stage in a copy of it."""
+    """The user's checkout, even if `dvc exp run --temp` or `--queue` runs the stage in a copy of it."""
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 def parser(doc: str | None, run: bool = False) -> argparse.ArgumentParser:
-    """The command line of a stage: `--experiment`, and `--run` where the stage runs once a run."""
+    """The command line of a stage: `--experiment`, and `--run` if the stage runs once per run."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--experiment", required=True, metavar="NAME", help="an entry of conf/")
     if run:
-        made.add_argument("--run", required=True, metavar="NAME", help="a run of its grid, as bahdanau-60-s1")
+        made.add_argument("--run", required=True, metavar="NAME", help="a run of its grid, such as bahdanau-60-s1")
     return made
 
 
@@ -76,7 +76,7 @@ def load(name: str) -> tuple[Experiment, Layout]:
 
 
 def fingerprints(corpus: dict[str, Any]) -> dict[str, str]:
-    """What tells two corpora apart, out of corpus.json: all splits, the test set alone, the tokenizer."""
+    """The fingerprints in corpus.json: of all splits, of the test set alone, and of the tokenizer."""
     return {
         "corpus_fingerprint": corpus["corpus_fingerprint"],
         "test_fingerprint": corpus["test_fingerprint"],
@@ -100,5 +100,5 @@ def write_json(path: Path, data: Any) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Runs a stage; bad input ends it with one line and status 1, never a traceback."""
-    with one_line("; run `dvc repro`", "interrupted; start again to go on"):
+    with one_line("; run `dvc repro`", "interrupted; start again to continue"):
         main()

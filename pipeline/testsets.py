@@ -1,8 +1,8 @@
-"""Makes further test sets of the test set: sentences alone and joined, and those without unknown words.
+"""Derives further test sets from the test set: sentences alone and joined, and sentences without unknown words.
 
 Reads:   conf/<experiment>.yaml: test_sets, tokenize; data/<experiment>/prepared/ and encoded/: test.*
-Writes:  data/<experiment>/testsets/: manifest.json, and for each set <name>/{source,target,words.npy,made_of}; without
-         `test_sets` and with pieces instead of words, the manifest alone
+Writes:  data/<experiment>/testsets/: manifest.json, and for each set <name>/{source,target,words.npy,made_of}; the
+         manifest alone without `test_sets` and without a word tokenizer
 Example: python -m pipeline.testsets --experiment demo
 """
 
@@ -19,7 +19,7 @@ def main() -> None:
         print(f"{layout.testsets / made['name']}: {made['lines']:,} lines", flush=True)
     if manifest.get("groups", 0) < manifest.get("groups_asked_for", 0):
         print(
-            f"test_sets.joined: {manifest['groups']} groups, not the {manifest['groups_asked_for']} asked for: the "
+            f"test_sets.joined: {manifest['groups']} groups, not the {manifest['groups_asked_for']} configured: the "
             "test set has no more sentences that short",
             flush=True,
         )

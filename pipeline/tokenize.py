@@ -1,7 +1,7 @@
-"""Makes the tokenizer of train only, a SentencePiece model or lists of words, and encodes all splits.
+"""Trains the tokenizer on train only, a SentencePiece model or word lists, and encodes all splits.
 
 Reads:   conf/<experiment>.yaml: tokenize; data/<experiment>/prepared/
-Writes:  data/<experiment>/encoded/, and reports/<experiment>/corpus.json: all that is known of the corpus, in git
+Writes:  data/<experiment>/encoded/, and reports/<experiment>/corpus.json: all facts about the corpus, in git
 Example: python -m pipeline.tokenize --experiment demo
 """
 

@@ -1,9 +1,9 @@
-"""Trains one run of the grid; killed at any moment and started again, a network goes on from its last validation.
+"""Trains one run of the grid. A network that was killed and is started again resumes from its last validation.
 
 Reads:   conf/<experiment>.yaml: train, models.<model>; params.yaml: hardware; data/<experiment>/encoded/
-Writes:  models/<experiment>/<run>/: weights.safetensors and config.json, or of a dictionary
-         dictionary.json; the tokenizer, training.json
-Example: python -m pipeline.train --experiment demo --run bahdanau-60-s1 (--fast-dev-run: does it work at all?)
+Writes:  models/<experiment>/<run>/: weights.safetensors and config.json, or for a dictionary dictionary.json; the
+         tokenizer; training.json
+Example: python -m pipeline.train --experiment demo --run bahdanau-60-s1 (--fast-dev-run: a smoke test)
 """
 
 from dataclasses import asdict

@@ -1,9 +1,9 @@
-"""Translates the test sets with one run's model, and measures the loss of a network on the references.
+"""Translates the test sets with one run's model, and computes a network's loss on the references.
 
 Reads:   conf/<experiment>.yaml: translate; models/<experiment>/<run>/; data/<experiment>/encoded/ and testsets/
-Writes:  translations/<experiment>/<run>/: test.hypotheses (plain text, a line a sentence), test.csv (what search and
-         model say of each), the same of each further set under its name; and examples.json (sentences from short to
-         long, with alignments)
+Writes:  translations/<experiment>/<run>/: test.hypotheses (plain text, one sentence per line), test.csv (search and
+         model statistics of each), the same for each further set under its name; and examples.json (sentences from
+         short to long, with alignments)
 Example: python -m pipeline.translate --experiment demo --run bahdanau-60-s1
 """
 

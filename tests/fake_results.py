@@ -236,7 +236,7 @@ def corpus() -> dict[str, Any]:
         "languages": {"source": "en", "target": "de"},
         "train": {
             "raw": 60_000,
-            "changed_by_normalisation": 0,
+            "changed_by_normalization": 0,
             "steps": [
                 {"reason": "empty", "dropped": 0, "left": 60_000},
                 {"reason": "over_long", "dropped": 12, "left": 59_988},

@@ -313,7 +313,7 @@ def test_the_length_penalty_favours_the_longer_translation() -> None:
 
 def test_a_score_may_be_divided_by_the_length_itself() -> None:
     table: Table = {(A,): {B: 0.5, EOS: 0.5}, (A, B): {C: 1.0}, None: {EOS: 1.0}}
-    found = beam_search(Scripted(table), torch.tensor([[A, A, EOS]]), translate(4, normalisation="length"))[0]
+    found = beam_search(Scripted(table), torch.tensor([[A, A, EOS]]), translate(4, normalization="length"))[0]
     assert found.tokens == [B, C]
     assert found.score == pytest.approx(math.log(0.5) / 3)
 

@@ -294,7 +294,7 @@ def test_other_bucket_edges_leave_the_row_over_all_as_it_was() -> None:
         ({"sources": ["a"]}, "sources: 1 lines"),
         ({"further_lengths": {"source_pieces": [1]}}, "source_pieces: 1 lines"),
         ({"settings": Evaluate(further_buckets={"source_pieces": (5,)})}, "the source_pieces of the sentences are not"),
-        ({"reference_loss": [1.0, 2.0]}, "only together"),
+        ({"reference_loss": [1.0, 2.0]}, "must be given together"),
         ({"reference_loss": [1.0], "reference_pieces": [3, 3]}, "reference_loss: 1 lines"),
         ({"reference_loss": [1.0, float("nan")], "reference_pieces": [3, 3]}, "reference 2 has a loss of nan"),
         ({"reference_loss": [1.0, 1.0], "reference_pieces": [0, 3]}, "reference 1 .* 0 pieces"),

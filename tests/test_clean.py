@@ -127,14 +127,14 @@ def test_the_steps_add_up(tmp_path):
         ("NFC", "no-break\u00a0space", "no-break\u00a0space"),
     ],
 )
-def test_normalisation(tmp_path, form, text, expected):
+def test_normalization(tmp_path, form, text, expected):
     manifest = prepare(tmp_path, [GOOD, (text, "cible")], Prepare(normalization=form))
     assert kept(tmp_path)[1] == (expected, "cible")
-    assert manifest["train"]["changed_by_normalisation"] == (text != expected)
+    assert manifest["train"]["changed_by_normalization"] == (text != expected)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["NFC", "NFKC", None]))
-def test_normalisation_settles_at_once_and_leaves_one_line(text, form):
+def test_normalization_settles_at_once_and_leaves_one_line(text, form):
     normalise = clean.normaliser(form)
     once = normalise(text)
     assert "\n" not in once

@@ -123,7 +123,7 @@ def edited(tmp_path: Path):
         ("heads: 4", "heads: 3", ["models.transformer", "heads (3) must divide d_model (128)"]),
         ("models: [rnn_encoder_decoder,", "models: [rnn,", ["grid.models", "'rnn'", "bahdanau, transformer"]),
         ("evaluate:", "evaluation:", ["evaluation", "unknown key"]),
-        ("[30, 60]", "[30, 30]", ["grid", "max_train_words [30, 30] names one twice"]),
+        ("[30, 60]", "[30, 30]", ["grid", "max_train_words [30, 30] has a duplicate"]),
         ("target_language: de", "target_language: fr", ["English and German"]),
         ("[10, 20, 30,", "[10, 30, 20,", ["evaluate", "must rise"]),
         ("step: 5}", "step: 11}", ["evaluate.window", "step (11)"]),
@@ -138,7 +138,7 @@ def edited(tmp_path: Path):
         ("  model_type: bpe", "  kind: words", ["tokenize.max_training_pairs", "unknown key"]),
         ("  model_type: bpe", "  kind: letters", ["tokenize", "sentencepiece", "words"]),
         (PIECES, "  kind: words\n  vocabulary_size: 70000\n", ["tokenize.vocabulary_size", "65535", "70000"]),
-        ("source_word: jumped", "source_word: jumpd", ["translate.showcase.0", "'jumpd' is no word", "dog, jumped"]),
+        ("source_word: jumped", "source_word: jumpd", ["translate.showcase.0", "'jumpd' is not a word", "dog, jumped"]),
         ("      target_word: sprang\n", "", ["translate.showcase.0", "both source_word and target_word"]),
         ("target_word: sprang", "target_word: sie sprang", ["translate.showcase.0", "must be one word"]),
         ("target_word: sprang", "target: sprang", ["translate.showcase.0.target", "unknown key"]),
@@ -252,7 +252,7 @@ def test_a_budget_for_each_training_length() -> None:
         (30, 20),
         (60, 50),
     }
-    with pytest.raises(ValueError, match=r"nothing for 60 of grid\.max_train_words"):
+    with pytest.raises(ValueError, match=r"no entry for 60 of grid\.max_train_words"):
         fake_results.experiment(train=train | {"target_tokens_by_length": {30: 2}})
 
 

@@ -37,8 +37,8 @@ def test_values_are_read_in_their_types(tmp_path: Path) -> None:
         (b"name,share\na,1\n", "line 1: no column 'n'"),
         (b"name,n,share\na,1,2\na,1.5,2\n", "line 3: n is '1.5', which is not a number"),
         (b'name,n,share\n"a\nb",1,2\na,1,x\n', "line 4: share is 'x', which is not a number"),
-        (b"name,n,share\na,1\n", "line 2: not as many values as there are columns"),
-        (b"name,n,share\na,1,2,3\n", "line 2: not as many values as there are columns"),
+        (b"name,n,share\na,1\n", "line 2: the number of values differs from the number of columns"),
+        (b"name,n,share\na,1,2,3\n", "line 2: the number of values differs from the number of columns"),
         (b"name,n,share\n\xff,1,2\n", "not a CSV file in UTF-8"),
     ],
 )

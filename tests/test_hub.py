@@ -73,6 +73,7 @@ def download(
     configuration: str = "fr-en",
     tries: int = 3,
     timeout: int = 2,
+    pause: str = "0.01",
 ) -> Outcome:
     conf = EXPERIMENT.format(
         source=languages[0],
@@ -92,6 +93,7 @@ def download(
         "HF_HUB_DOWNLOAD_TIMEOUT": str(timeout),
         "HF_HUB_ETAG_TIMEOUT": str(timeout),
         "LOOKBACK_HUB_TRIES": str(tries),
+        "LOOKBACK_HUB_PAUSE": pause,
         "NO_PROXY": "127.0.0.1",
         "OMP_NUM_THREADS": "1",
     }
@@ -392,6 +394,19 @@ def test_a_lasting_fault_ends_in_one_line(tmp_path, fault, expected):
     assert "HF_ENDPOINT" in outcome.error
     assert outcome.seconds < 60
     assert not (tmp_path / "data" / "trial" / "raw" / "train.source").exists()
+
+
+@pytest.mark.parametrize("pause", ["soon", "-1", "inf"])
+def test_a_pause_that_is_none(tmp_path, pause):
+    outcome, _ = run(tmp_path, wmt14(), pause=pause)
+    assert outcome.error == f"error: LOOKBACK_HUB_PAUSE={pause!r}: must be a number of seconds, 0 or more"
+
+
+def test_pauses_are_told_and_twice_as_long_each_time(tmp_path):
+    outcome, _ = run(tmp_path, wmt14(), [Fault("/revision/", status=500)], pause="0.1")
+    assert "try 2 of 3 in 0.1 s" in outcome.stderr
+    assert "try 3 of 3 in 0.2 s" in outcome.stderr
+    assert "failed 3 times" in outcome.error
 
 
 def test_nobody_there(tmp_path):

@@ -391,6 +391,8 @@ def test_one_batch_can_be_learned_by_heart(name: str) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
+        if float(loss.detach()) < 0.05:
+            break
     assert float(loss.detach()) < 0.05
 
 

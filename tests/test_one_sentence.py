@@ -257,7 +257,7 @@ def test_bad_input_is_one_line(command, project: Path) -> None:
     assert f"no config.json or dictionary.json in this folder; there are: {known}" in command("--model", "models")
     chosen = ("--model", "demo/bahdanau-60-s1")
     assert command(*chosen, "--text", "a", "--beam", "0") == "error: --beam 0: must be at least 1"
-    assert command(*chosen, "--text", "") == "error: text '': there is no word in it; give a sentence"
+    assert command(*chosen, "--text", "") == "error: text '': contains no word; give a sentence"
     assert "not UTF-8" in command(*chosen, text=b"caf\xe9\n")
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PYTHON = sys.executable
 TRACKED = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, *command: str, status: int = 0) -> str:
@@ -86,6 +86,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(tiny, "translate", "beam", value=1)
     edit(tiny, "translate", "max_length_factor", value=0.5)
     edit(tiny, "evaluate", "resamples", value=20)
+    edit(folder / "params.yaml", "report", "dpi", value=50)  # a third of a report's time goes into pixels
     for command in (["init", "-q", "-b", "main"], ["config", "user.name", "t"], ["config", "user.email", "t@t"]):
         run(folder, "git", *command)
     run(folder, PYTHON, "-m", "pipeline.choose", "tiny")
@@ -210,7 +211,7 @@ def test_joined_sentences_are_translated_and_scored_without_training(kept_with_o
         return [(row["test_set"], row["subset"], row["n"]) for row in rows]
 
     assert sizes() == [("joined-1", "all", "8"), ("joined-2", "all", "4"), ("joined-2", "alone", "4")]
-    assert "The same sentences, alone and joined" in (kept / "reports/tiny/report.md").read_text()
+    assert "Sentences joined to longer lines" in (kept / "reports/tiny/report.md").read_text()
     edit(kept / "conf/tiny.yaml", "test_sets", "joined", "groups", value=3)
     assert stale(kept) == {"testsets@tiny", "report@tiny"}
     printed = dvc(kept, "repro")
@@ -365,7 +366,8 @@ def test_an_experiment_in_a_temporary_folder_logs_to_the_same_mlflow_store(kept:
         return len(client.search_runs([e.experiment_id for e in client.search_experiments()]))
 
     before = count()
-    dvc(kept, "exp", "run", "--temp", "-S", "conf/tiny.yaml:models.transformer.d_ff=24")
+    settings = ("-S", "conf/tiny.yaml:models.transformer.d_ff=24")
+    dvc(kept, "exp", "run", "--temp", *settings, "evaluate@tiny-transformer-30-s1")
     assert count() > before
     assert "transformer" in dvc(kept, "exp", "show", "--csv")
 
@@ -373,7 +375,7 @@ def test_an_experiment_in_a_temporary_folder_logs_to_the_same_mlflow_store(kept:
 def test_a_stage_uses_the_library_beside_it(kept: Path) -> None:
     with (kept / "src/lookback/report/page.py").open("a") as file:
         file.write('\nprint("of this checkout")\n')
-    assert "of this checkout" in run(kept, PYTHON, "-m", "pipeline.report", "--experiment", "tiny")
+    assert "of this checkout" in run(kept, PYTHON, "-m", "pipeline.report", "--help")
 
 
 def test_bad_input_to_a_stage_is_one_line(kept: Path) -> None:

@@ -315,7 +315,10 @@ def test_points_are_the_same_after_writing_and_reading(tmp_path: Path) -> None:
         ("measure,series\n", "line 1: no column 'x_by'"),
         ("measure,series,x_by,x,n,value,low,high\na,b,c,1,x,1,1,1\n", "line 2: n is 'x', which is not a number"),
         ("measure,series,x_by,x,n,value,low,high\na,b,c,1,,1,1,1\n", "line 2: n is '', which is not a number"),
-        ("measure,series,x_by,x,n,value,low,high\na,b,c,1\n", "line 2: not as many values as there are columns"),
+        (
+            "measure,series,x_by,x,n,value,low,high\na,b,c,1\n",
+            "line 2: the number of values differs from the number of columns",
+        ),
     ],
 )
 def test_a_damaged_table_is_named(text: str, message: str, tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
     found = reading.read(tmp_path)
     assert found.figures[0].curves[0].points == ((15, 30), (45.5, 15))
     told = section(results(tmp_path / "demo", experiment()), found)
-    assert told.kept[0].startswith("**Somebody 2020, Figure 1**: at the last point, 45.5 source words, so much of")
+    assert told.kept[0].startswith(
+        "**Somebody 2020, Figure 1**: at the last point, 45.5 source words, each system keeps this"
+    )
     assert "`Mine` 50 % (15.0 of 30.0)" in told.kept[0]
     assert [line.system for line in told.panels[0].chart.lines] == ["bahdanau-60", "Mine, Somebody"]
     assert told.tables[0].rows[0] == ("Mine", "51.20")
@@ -141,7 +143,7 @@ def test_a_file_of_ones_own_is_shown_without_code(tmp_path):
         (CURVES.replace("length,bleu", "length"), r"line 10: no column 'bleu'; .*figure"),
         (TABLE.replace(",value", ""), r"line 9: no column 'value'; .*table"),
         (TABLE.replace("value", "value,author") + "Mine,attention,,BLEU,3,me\n", r"line 10: author: not known"),
-        (TABLE.replace("# scoring", "# bleu: chrF\n# scoring") + "Mine,other,,BLEU,3\n", r"bleu: 'chrF' is none of"),
+        (TABLE.replace("# scoring", "# bleu: chrF\n# scoring") + "Mine,other,,BLEU,3\n", r"bleu: 'chrF' is not one of"),
         (CURVES.replace("# read: as printed\n", ""), r"read: missing"),
         (CURVES.replace("as printed", ""), r"line 4: read: "),
         (CURVES.replace("# read", "# red"), r"line 4: red: not known; known are work, place"),
@@ -249,7 +251,7 @@ def test_source_pieces_stand_beside_subwords(tmp_path):
     without = results(tmp_path, of)
     *_, pieces = shapes.panels(without, PUBLISHED.figures)
     assert [line.system for line in pieces.chart.lines] == ["NMT, Koehn", "PBMT, Koehn"]
-    assert "not been shared out by source pieces" in pieces.caption
+    assert "not computed by source pieces" in pieces.caption
     for run in of.runs:
         path = tmp_path / "runs" / run.name / "by_length.csv"
         rows = read_rows(path)

@@ -619,7 +619,7 @@ def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
     write_points(folder / "speed.csv", [])
     write_comparisons(folder / "comparisons.csv", [])
     rotary, none, bahdanau = prose.models(read(experiment, folder))
-    assert "`rotary`: self-attention" in rotary
+    assert "`rotary` (Transformer): self-attention" in rotary
     assert "; `positions` rotary" in rotary
     assert none.endswith("; its weights are the mean of those at the last 5 validations.")
     assert ";" not in bahdanau
@@ -733,7 +733,7 @@ def test_speed_is_a_ratio_within_one_hardware(tmp_path):
 
 
 def test_what_one_seed_and_two_seeds_leave_open(tmp_path):
-    assert any("One seed a system" in text for text in prose.limits(results(tmp_path / "a")))
+    assert any("one seed" in text for text in prose.limits(results(tmp_path / "a")))
     experiment = fake_results.experiment(grid=ONLY | {"seeds": [1, 2]})
     two = results(tmp_path / "b", experiment)
     assert any(re.search(r"2 seeds a system: .* by up to \d\.\d BLEU", text) for text in prose.limits(two))
@@ -887,7 +887,7 @@ def test_a_word_of_the_corpus_is_no_mark_up(tmp_path):
 def remembered(folder: Path, points: list[Point]) -> str:
     """What the section on memory says of one system, `bahdanau-60`, with these points."""
     (section,) = probes.sections(results(folder, points=points))
-    assert section.about.startswith("The Jacobian tells")
+    assert section.about.startswith("The Jacobian says")
     return " ".join(section.texts)
 
 
@@ -895,7 +895,7 @@ def test_memory_is_shown_only_where_it_was_measured(written, tmp_path):
     for name in ("report.md", "report.html"):
         text = (written / name).read_text(encoding="utf-8")
         assert "What a state remembers" in text
-        assert "The Jacobian tells how" in text
+        assert "The Jacobian says how" in text
     assert "<code>rnn_<wbr>encoder_<wbr>decoder-60-s1</code>: the norm" in text
     experiment = fake_results.experiment(grid=ONLY)
     report.write(experiment, fake_results.write_all(tmp_path, experiment), FAST)

@@ -77,5 +77,5 @@ def test_one_job_is_dvcs_own_order(calls) -> None:
 
 @pytest.mark.parametrize("failing", ["status", "repro testsets", "repro -s"])
 def test_a_failure_is_told_and_ends_it(calls, failing: str) -> None:
-    with pytest.raises(LookbackError, match=f"^dvc {failing}.* failed; the reason stands above$"):
+    with pytest.raises(LookbackError, match=f"^dvc {failing}.* failed; see the reason above$"):
         calls({"testsets@demo"}, {"train@demo-rnn-30-s1"}, failing=failing)

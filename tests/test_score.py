@@ -234,8 +234,8 @@ def test_windows_and_many_systems_can_be_drawn(tmp_path: Path) -> None:
         (["--names", "A"], "--names: 1 names for 2 files"),
         (["--names", "A", "A"], "two systems are called 'A'"),
         (["--train-words", "C=30"], "--train-words: there is no system 'C'; there are A, B"),
-        (["--train-words", "A=many"], "--train-words: 'A=many' is no number of words"),
-        (["--by", "source_characters"], "--edges: give some"),
+        (["--train-words", "A=many"], "--train-words: 'A=many' is not a number of words"),
+        (["--by", "source_characters"], "--edges: missing"),
         (["--by", "source_characters", "--edges", "50", "--train-words", "30"], "--train-words: counts words"),
     ],
 )

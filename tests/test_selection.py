@@ -330,7 +330,7 @@ def test_a_validation_set_larger_than_train(tmp_path, mixture):
 def test_a_validation_set_in_which_no_word_stands_twice(tmp_path, mixture):
     with pytest.raises(LookbackError) as caught:
         prepare(tmp_path, {**mixture, "valid": [("one two", "un deux")]}, Select(words=50, side="source"))
-    assert "valid.source: no word stands there twice" in str(caught.value)
+    assert "valid.source: no word occurs there twice" in str(caught.value)
     assert "prepare.select" in str(caught.value)
     assert not list((tmp_path / "prepared").iterdir())
 

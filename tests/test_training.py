@@ -32,7 +32,7 @@ from lookback.training.module import CurvePoint
 from lookback.training.optimiser import learning_rate
 from lookback.training.run import TrainingResult, load_model, train, trend
 from tests.tiny import MODELS
-from tests.training_program import SETTINGS
+from tests.training_program import SETTINGS, on_devices
 
 ROOT = Path(__file__).parent.parent
 CPU = config.Hardware(accelerator="cpu", threads=1)
@@ -552,7 +552,7 @@ def test_a_checkpoint_of_another_run_is_not_resumed(
     if what == "data":
         changes["encoded"] = other_corpus(corpus, tmp_path)
     if "code" in what:
-        monkeypatch.setattr(checkpoint, "fingerprint_code", lambda: "edited")
+        monkeypatch.setattr(checkpoint, "fingerprint_code", lambda _: "edited")
     if what == "torch version":
         monkeypatch.setattr(torch, "__version__", "1.0")
     if what == "damage":
@@ -684,15 +684,12 @@ def test_killed_at_any_moment_training_ends_with_the_same_weights(
 @pytest.mark.slow
 def test_two_devices_train_as_one(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "encoded").symlink_to(corpus / "encoded")
-    results = []
-    for devices in (1, 2):
-        lines = program("devices", tmp_path, devices).splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{")]
-        assert len(found) == 1  # only the first process comes back from training
-        results.append(found[0])
-    one, two = results
-    assert one["target_tokens"] == two["target_tokens"]
-    for a, b in zip(one["history"], two["history"], strict=True):
+    one = on_devices(tmp_path, 1)
+    # Only the first process comes back from training.
+    (line,) = [line for line in program("devices", tmp_path, 2).splitlines() if line.startswith("{")]
+    two = json.loads(line)
+    assert one.target_tokens == two["target_tokens"]
+    for a, b in zip(one.history, two["history"], strict=True):
         assert a == pytest.approx(b, rel=1e-5)
     single, double = (weights(tmp_path / f"devices-{devices}/model") for devices in (1, 2))
     for name in single:

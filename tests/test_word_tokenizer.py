@@ -276,5 +276,5 @@ def test_a_model_of_another_tokenizer_is_replaced_whole(tokenizer: Tokenizer, tm
 
 
 def test_the_transformer_refuses_two_vocabularies() -> None:
-    with pytest.raises(LookbackError, match=r"one matrix for both languages, which here have 12 and 14 pieces"):
+    with pytest.raises(LookbackError, match=r"one matrix between both languages, which here have 12 and 14 pieces"):
         models.build(MODELS[2], 12, 14)

@@ -4,7 +4,7 @@
         trains twice: once without a break into <folder>/whole, and once into <folder>/killed, where the process gets
         SIGKILL at each of the given moments in turn (`step-7`, `validation-20`, `checkpoint-20`) and is started again
     python tests/training_program.py devices <folder> <number>
-        trains on that number of CPU processes
+        trains on that number of CPU processes, as `on_devices` does
 
 Each training in the first form is a child process, forked so that torch is imported only once.
 """
@@ -81,14 +81,19 @@ def forked(folder: Path, output: Path, model: config.Model, kill: str = "") -> i
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def on_devices(folder: Path, devices: int) -> TrainingResult:
+    """Trains into `folder`/devices-<number>."""
+    model = MODELS[0].model_copy(
+        # Adam divides by the size of the gradient: without this, rounding alone decides where there is hardly one.
+        update={"dropout": 0.0, "optimiser": config.Adam(epsilon=1e-3, warmup_steps=5)}
+    )
+    return run(folder, folder / f"devices-{devices}", model, devices)
+
+
 def main() -> None:
     kind, folder, *rest = sys.argv[1:]
     if kind == "devices":
-        model = MODELS[0].model_copy(
-            # Adam divides by the size of the gradient: without this, rounding alone decides where there is hardly one.
-            update={"dropout": 0.0, "optimiser": config.Adam(epsilon=1e-3, warmup_steps=5)}
-        )
-        result = run(Path(folder), Path(folder, f"devices-{rest[0]}"), model, int(rest[0]))
+        result = on_devices(Path(folder), int(rest[0]))
         print(json.dumps({"history": result.history, "target_tokens": result.target_tokens}))
         return
     name, *moments = rest

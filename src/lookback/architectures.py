@@ -1,8 +1,8 @@
 """The registry of architectures: what each is called, its settings, and where its code is.
 
-Nothing here imports torch, so that reading a configuration is quick: code is named by its path, and loaded where it is
-used. A new architecture is a class of settings and an entry of `ARCHITECTURES` here, and one file in
-`lookback.models`; nothing else asks which architecture it has (see CONTRIBUTING.md).
+This module imports no torch, so reading a configuration is quick: entries name code by its path, and callers load it
+when they need it. A new architecture is a settings class and an entry of `ARCHITECTURES` here, and one file in
+`lookback.models`. No other code depends on the architecture (see CONTRIBUTING.md).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lookback.settings import Count, Fraction, Settings
 
 
 class Optimiser(Settings):
-    """What both optimisers have: a schedule of the learning rate, the loss and its clipping."""
+    """Settings of both optimisers: the learning-rate schedule, the loss reduction and gradient clipping."""
 
     learning_rate: Annotated[float, Field(gt=0)]
     """The peak of the schedule. That of Vaswani et al. 2017, equation 3, is (d_model * warmup_steps) ** -0.5."""
@@ -23,9 +23,9 @@ class Optimiser(Settings):
     schedule: Literal["constant", "inverse_square_root", "cosine"]
     warmup_steps: Annotated[int, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Of the gradient of all parameters together; null leaves it as it is."""
+    """Largest norm of the gradient over all parameters together; null turns clipping off."""
     loss: Literal["mean", "sum"] = "mean"
-    """Over the target tokens of a batch. GroundHog has the sum, so that a norm of 1 is exceeded nearly always."""
+    """How the loss combines the target tokens of a batch. GroundHog sums, so a norm of 1 is nearly always exceeded."""
 
 
 class Adam(Optimiser):
@@ -44,7 +44,7 @@ class Adadelta(Optimiser):
 
     algorithm: Literal["adadelta"]
     learning_rate: Annotated[float, Field(gt=0)] = 1.0
-    """A factor before each update; the paper has none."""
+    """A factor on each update; the paper has none."""
     rho: Fraction = 0.95
     epsilon: Annotated[float, Field(gt=0)] = 1e-6
     schedule: Literal["constant", "inverse_square_root", "cosine"] = "constant"
@@ -52,26 +52,26 @@ class Adadelta(Optimiser):
 
 
 class ArchitectureSettings(Settings):
-    """What the settings of every architecture offer."""
+    """The interface of every architecture's settings."""
 
     architecture: str
 
     def scaled_down(self, factor: int) -> Self:
-        """With widths divided by the factor, for those that have widths."""
+        """A copy with all widths divided by the factor."""
         return self
 
 
 class NetworkSettings(ArchitectureSettings):
-    """What every network has; a paper's own settings are added below, and explained where the model is."""
+    """Settings of every network. Subclasses add each paper's own; the model's docstring explains them."""
 
     dropout: Fraction = 0.0
     optimiser: Annotated[Adam | Adadelta, Field(discriminator="algorithm")] = Adam()
     updates: Count | None = None
-    """In place of `train.updates` or `train.target_tokens`, for models that a paper trained for different times."""
+    """Overrides `train.updates` or `train.target_tokens`, for models that a paper trained for different times."""
     average_checkpoints: Annotated[int, Field(ge=0)] | None = None
-    """In place of `train.average_checkpoints`."""
+    """Overrides `train.average_checkpoints`."""
     label_smoothing: Fraction | None = None
-    """In place of `train.label_smoothing`."""
+    """Overrides `train.label_smoothing`."""
 
     @field_validator("optimiser", mode="before")
     @classmethod
@@ -83,7 +83,7 @@ class NetworkSettings(ArchitectureSettings):
         return self.model_copy(update=sizes)
 
     widths: ClassVar[tuple[str, ...]] = ()
-    """The settings that are numbers of units."""
+    """The names of the settings that are widths (numbers of units)."""
 
 
 RecurrentCell = Literal["gru", "gru-reset-after", "lstm", "rnn-tanh", "rnn-logistic"]
@@ -142,14 +142,15 @@ class Transformer(NetworkSettings):
     norm: Literal["post", "pre"] = "post"
     positions: Literal["sinusoidal", "learned", "relative", "rotary", "alibi", "none"] = "sinusoidal"
     max_positions: Count = 1024
-    """So many positions are learned; what stands further back gets the last."""
+    """Number of learned positions; later positions use the last one."""
     relative_clip: Count = 16
-    """Distances beyond this are one (k in Shaw et al. 2018)."""
+    """Distances are clipped at this value (k in Shaw et al. 2018)."""
 
     widths: ClassVar[tuple[str, ...]] = ("d_ff", "d_k", "d_v")
 
     def scaled_down(self, factor: int) -> Self:
-        """The heads stay, as far as each has room for two numbers; the rate of equation 3 rises as the width falls."""
+        """Keeps the number of heads as long as each keeps a width of two; the rate of equation 3 rises as the width
+        falls."""
         d_model = max(2, 2 * round(self.d_model / factor / 2))
         heads = max(n for n in range(1, self.heads + 1) if d_model % (2 * n) == 0)
         smaller = super().scaled_down(factor)
@@ -170,11 +171,12 @@ class Transformer(NetworkSettings):
 
 
 class WordByWord(ArchitectureSettings):
-    """A dictionary of the training pairs, the baseline of all: no network; see `lookback.decoding.dictionary`."""
+    """A dictionary learned from the training pairs, the baseline without a network; see
+    `lookback.decoding.dictionary`."""
 
     architecture: Literal["word_by_word"]
     pairs: Count = 10_000
-    """It is made of at most this many training pairs, spread evenly over those within the run's training length."""
+    """The most training pairs to learn from, spread evenly over those within the run's training length."""
     iterations: Count = 5
 
 
@@ -187,25 +189,25 @@ class Architecture:
 
     settings: type[ArchitectureSettings]
     kind: Literal["fixed state", "attention", "dictionary"]
-    """What the decoder has of the source: a state of fixed size, all positions to look back at, or words one by one."""
+    """How the decoder sees the source: a state of fixed size, attention over all positions, or words one by one."""
     display_name: str
     description: str
     """One line for reports, with the paper."""
     color: str
     marker: str
-    """Of its lines in figures, as matplotlib names markers."""
+    """Marker of its lines in figures, by matplotlib's name."""
     model: str
-    """`module:name` of what is trained; of a network its class, see `lookback.models.base`."""
+    """`module:name` of what is trained; for a network its class (see `lookback.models.base`)."""
     one_vocabulary: bool = False
-    """Whether source and target share one matrix of embeddings, and so one vocabulary."""
+    """Whether source and target share one embedding matrix, and so one vocabulary."""
     trainer: str = "lookback.training.run:train"
-    """`module:name` of the function that trains and saves it; all trainers take the same arguments."""
+    """`module:name` of the function that trains and saves the system; all trainers take the same arguments."""
     translator: str = "lookback.decoding.translate:Network"
-    """`module:name` of the class that loads and translates; see `lookback.decoding.translator`."""
+    """`module:name` of the class that loads the system and translates; see `lookback.decoding.translator`."""
 
     @property
     def is_network(self) -> bool:
-        """Whether it is trained on batches by a loss."""
+        """Whether the system is trained on batches with a loss."""
         return self.kind != "dictionary"
 
 
@@ -253,11 +255,11 @@ ARCHITECTURES: dict[str, Architecture] = {
         translator="lookback.decoding.dictionary:Dictionary",
     ),
 }
-"""By the name that a configuration gives as `architecture`."""
+"""All architectures, by their `architecture` name in a configuration."""
 
 
 def load(path: str) -> Any:
-    """What an entry names as `module:name`."""
+    """Imports the object that an entry names as `module:name`."""
     module, name = path.split(":")
     return getattr(import_module(module), name)
 

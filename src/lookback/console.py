@@ -1,4 +1,4 @@
-"""What is said on the terminal: a bar where someone is watching, a line now and then in a log; numbers; errors."""
+"""Terminal output: progress bars (or occasional lines in a log), readable numbers, and one-line errors."""
 
 import sys
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from lookback.errors import LookbackError
 
 @contextmanager
 def one_line(missing: str = "", interrupted: str = "interrupted") -> Iterator[None]:
-    """Within it bad input ends the program with one line and status 1, never a traceback.
+    """A context in which bad input ends the program with one line and status 1, never a traceback.
 
     Args:
-        missing: follows the reason where a file cannot be read or written.
-        interrupted: the line where the user ends it.
+        missing: text after the reason when a file cannot be read or written.
+        interrupted: the line when the user interrupts the program.
     """
     try:
         yield
     except LookbackError as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # who reads has enough
+    except BrokenPipeError:  # the reader has closed the pipe
         sys.exit(1)
-    except OSError as error:  # a file is not there, the disk is full
+    except OSError as error:  # a missing file, a full disk
         sys.exit(f"error: {error.filename or 'input or output'}: {error.strerror or error}{missing}")
     except KeyboardInterrupt:
         sys.exit(interrupted)
 
 
 def bar(description: str, total: int | None, unit: str = "B") -> Any:
-    """A tqdm bar on standard error, with rate and remaining time; `total` in `unit`s, None where it is not known."""
+    """A tqdm bar on standard error, with rate and remaining time; `total` in `unit`s, None if unknown."""
     return tqdm(
         desc=description,
         total=total,
@@ -43,7 +43,7 @@ def bar(description: str, total: int | None, unit: str = "B") -> Any:
 
 
 def amount(size: float) -> str:
-    """Bytes as a reader likes them: `250 MB`."""
+    """Bytes in a readable unit: `250 MB`."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
@@ -52,7 +52,7 @@ def amount(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time, roughly: `40 s`, `4 min`, `2 h 10 min`."""
+    """Seconds as a rough duration: `40 s`, `4 min`, `2 h 10 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""CSV tables: all are written and read here, but for the papers' numbers (`lookback.published.reading`).
+"""Writes and reads all CSV tables except the papers' numbers (`lookback.published.reading`).
 
-With the csv module, not pandas: pandas cannot name the line and column of a damaged value, fills a row that is too
-short, shifts the columns where the first row is too long, and takes 0.4 s to import.
+This uses the csv module, not pandas: pandas cannot name the line and column of a damaged value, pads short rows, shifts
+the columns if the first row is too long, and takes 0.4 s to import.
 """
 
 import csv
@@ -36,10 +36,10 @@ def read_table(
     """Read a CSV file with a header, each value in the type of its column.
 
     Args:
-        path: of the file; it may have other columns besides.
-        columns: the type of each.
-        stage: the one that writes the file; messages tell to run it.
-        blanks: for each column what a blank means; None: a blank is None in every column.
+        path: the file; it may have further columns.
+        columns: the type of each column.
+        stage: the stage that writes the file, for error messages.
+        blanks: the value of a blank in each column; by default a blank is None in every column.
 
     Raises:
         LookbackError: no such file, a column is missing, a row is too short or too long, or a value has the wrong type.
@@ -67,7 +67,7 @@ def _typed(
     again: str,
 ) -> Row:
     if None in row or None in row.values():
-        raise LookbackError(f"{where}: not as many values as there are columns; {again}")
+        raise LookbackError(f"{where}: the number of values differs from the number of columns; {again}")
     typed: Row = {}
     for name, kind in columns.items():
         try:

@@ -1,7 +1,7 @@
-"""Which code decides what a module does: the files of all modules that it imports, directly or not.
+"""The code that a module depends on: the files of all modules that it imports, directly or indirectly.
 
-DVC's stages and the identity of a training run depend on the same files by this one rule: `tests/test_dependencies.py`
-holds `dvc.yaml` against it, and `lookback.training.checkpoint` fingerprints them.
+One rule gives the dependencies of DVC's stages and the identity of a training run: `tests/test_dependencies.py` checks
+`dvc.yaml` against it, and `lookback.training.checkpoint` fingerprints the files.
 """
 
 import ast
@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-"""Of the checkout; `src/lookback` and `pipeline` are below it."""
+"""The root of the checkout, which holds `src/lookback` and `pipeline`."""
 
 LEFT_OUT = {
     "lookback.errors": "the kind of an error",
@@ -23,13 +23,13 @@ LEFT_OUT = {
     "lookback.config": "values reach DVC as parameters of the stages; tests/test_config.py pins the defaults",
     "pipeline.stage": "paths and messages: another path shows at once as a missing file",
 }
-"""Modules and packages that are imported and cannot change what a stage writes, each with its reason."""
+"""Modules and packages that stages import but that cannot change what a stage writes, each with the reason."""
 
 
 def code(*modules: str) -> tuple[Path, ...]:
-    """The files of these modules and of all that they import, without `LEFT_OUT`, relative to `ROOT`; sorted.
+    """The sorted files of these modules and of all their imports, without `LEFT_OUT`, relative to `ROOT`.
 
-    Imports within functions count. A package's `__init__.py` counts where it does more than say what the package is.
+    Imports within functions count. A package's `__init__.py` counts if it has more than a docstring.
     """
     found: set[str] = set()
     waiting = list(modules)

@@ -1,8 +1,8 @@
-"""Scores anyone's translations of one test set by sentence length, with the report's tables and figure.
+"""Scores any translations of one test set by sentence length, with the report's tables and figure.
 
-Reads plain text, one sentence a line (UTF-8; also .gz and .xz), and prints a table in Markdown: a line for each bucket
-and system, then the line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command; and a second one
-of slopes, falls and paired tests (see `lookback.evaluation.comparison`). With --output it writes by_length.csv,
+Reads plain text, one sentence a line (UTF-8; also .gz and .xz), and prints two tables in Markdown. The first has a line
+for each bucket and system, then a line over all lengths, whose BLEU and chrF are those of the `sacrebleu` command. The
+second has slopes, falls and paired tests (see `lookback.evaluation.comparison`). With --output it writes by_length.csv,
 comparisons.csv, length.svg and length.png into a folder.
 
 Example: lookback-score --source test.en --reference test.de --hypothesis A.txt B.txt --train-words A=30 B=60
@@ -53,19 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--source", required=True, type=Path, metavar="FILE", help="the sentences that were translated")
     add("--reference", required=True, type=Path, metavar="FILE", help="their reference translations")
-    add("--hypothesis", required=True, type=Path, nargs="+", metavar="FILE", help="translations, a file a system")
-    add("--names", nargs="+", metavar="NAME", help="of the systems; else those of the files")
-    add("--by", choices=UNITS, default=UNITS[0], help="what a sentence's length is counted in")
-    add("--words", choices=("whitespace", "moses"), default="whitespace", help="what words are")
-    add("--language", default="en", metavar="CODE", help="of the words that are counted, for --words moses")
+    add("--hypothesis", required=True, type=Path, nargs="+", metavar="FILE", help="translations, one file a system")
+    add("--names", nargs="+", metavar="NAME", help="names of the systems; the default is the names of the files")
+    add("--by", choices=UNITS, default=UNITS[0], help="the unit of sentence length")
+    add("--words", choices=("whitespace", "moses"), default="whitespace", help="how to split words")
+    add("--language", default="en", metavar="CODE", help="language of the counted words, for --words moses")
     edges = " ".join(str(edge) for edge in DEFAULTS.bucket_edges)
-    add("--edges", type=int, nargs="+", metavar="N", help=f"inclusive upper bounds of the buckets; of words {edges}")
+    add("--edges", type=int, nargs="+", metavar="N", help=f"inclusive upper bounds of buckets; for words {edges}")
     add("--window", type=int, nargs=2, metavar=("WIDTH", "STEP"), help="show sliding windows in place of buckets")
     add("--merge-below", type=int, default=0, metavar="N", help="join buckets with fewer sentences to the shorter one")
     add("--resamples", type=int, default=DEFAULTS.resamples, metavar="N", help="of the bootstrap intervals")
     add("--confidence", type=float, default=DEFAULTS.confidence, metavar="P", help="of the intervals, as 0.95")
     add("--seed", type=int, default=DEFAULTS.seed, metavar="N", help="of the resamples")
-    words = "longest training sentence in words, to be marked in the figure: N for all systems, or NAME=N"
+    words = "longest training sentence in words, marked in the figure: N for all systems, or NAME=N"
     add("--train-words", nargs="+", default=[], metavar="N", help=words)
     add("--output", type=Path, metavar="FOLDER", help="write both tables and the figure there")
     return parser
@@ -76,7 +76,7 @@ def _run(given: argparse.Namespace) -> None:
     names = _names(given.hypothesis, given.names)
     train_words = _train_words(given.train_words, names)
     if given.by == "source_characters" and train_words:
-        raise LookbackError("--train-words: counts words, so it has no place on an axis of characters; leave it out")
+        raise LookbackError("--train-words: counts words, and the axis counts characters; leave it out")
     sources, references = _lines(given.source), _lines(given.reference)
     hypotheses = [_lines(path) for path in given.hypothesis]
     for path, lines in zip((given.source, *given.hypothesis), (sources, *hypotheses), strict=True):
@@ -126,7 +126,7 @@ def _run(given: argparse.Namespace) -> None:
 def _settings(given: argparse.Namespace) -> config.Evaluate:
     edges = given.edges or (None if given.by == "source_characters" else DEFAULTS.bucket_edges)
     if edges is None and not given.window:
-        raise LookbackError("--edges: give some; what is long in characters depends on the script")
+        raise LookbackError("--edges: missing; give bounds in characters, since no default fits every script")
     edges = edges or ()
     if list(edges) != sorted(set(edges)):
         raise LookbackError(f"--edges {' '.join(map(str, edges))}: must rise")
@@ -148,7 +148,7 @@ def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
         raise LookbackError(f"--names: {len(names)} names for {len(paths)} files of --hypothesis; give one for each")
     for name in names:
         if names.count(name) > 1:
-            raise LookbackError(f"two systems are called {name!r}; give each a name of its own with --names")
+            raise LookbackError(f"two systems are called {name!r}; give each its own name with --names")
     return names
 
 
@@ -157,7 +157,7 @@ def _train_words(given: Sequence[str], names: Sequence[str]) -> dict[str, int]:
     for text in given:
         name, equals, number = text.rpartition("=")
         if not number.isdecimal() or int(number) < 1:
-            raise LookbackError(f"--train-words: {text!r} is no number of words; write 30 or {names[0]}=30")
+            raise LookbackError(f"--train-words: {text!r} is not a number of words; write 30 or {names[0]}=30")
         if equals and name not in names:
             raise LookbackError(f"--train-words: there is no system {name!r}; there are {', '.join(names)}")
         found |= {system: int(number) for system in ([name] if equals else names)}
@@ -168,7 +168,7 @@ def _lines(path: Path) -> list[str]:
     """All lines of a file.
 
     Raises:
-        LookbackError: there is none, or it cannot be read as UTF-8.
+        LookbackError: the file has no line, or it is not UTF-8.
     """
     lines: list[str] = []
     with LineReader(path) as reader:
@@ -179,15 +179,15 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-# --- what is told -----------------------------------------------------------------------------------------------------
+# --- what is printed --------------------------------------------------------------------------------------------------
 
 
 def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
-    """The scores as a table in Markdown, and beneath it what the numbers are.
+    """The scores as a table in Markdown, with an explanation of the numbers beneath it.
 
     Args:
-        systems: rows of `rows_by_length` for each name.
-        settings: with which they were made.
+        systems: rows from `rows_by_length` for each name.
+        settings: the settings that made the rows.
     """
     shown = {name: [*_shown(rows, settings), overall(rows)] for name, rows in systems.items()}
     first = next(iter(shown.values()))
@@ -213,7 +213,7 @@ def table(systems: dict[str, list[Row]], settings: config.Evaluate) -> str:
 
 
 def tests(rows: Sequence[Row], settings: config.Evaluate) -> str:
-    """Slopes, falls and differences as a table in Markdown, of the rows of `lookback.evaluation.comparison.compare`."""
+    """Slopes, falls and differences as a table in Markdown, from rows of `lookback.evaluation.comparison.compare`."""
     lines = []
     for row in rows:
         unit, bucket = row["bucket_by"].replace("_", " "), _bucket(row)
@@ -233,13 +233,13 @@ def tests(rows: Sequence[Row], settings: config.Evaluate) -> str:
     text = ["", *_markdown(("system", "BLEU", "n", "value", "p", "corrected p"), lines, ["-", "-", "-:", "-:"]), ""]
     text.append(
         f"p: two-sided, of a paired bootstrap test ({settings.resamples:,} resamples); corrected: over the buckets of "
-        "a pair (Holm). Intervals and p are over sentences: how another training would come out is not in them."
+        "a pair (Holm). Intervals and p are over sentences; they do not cover chance in training."
     )
     return "\n".join(text)
 
 
 def _markdown(names: Sequence[str], lines: Sequence[Sequence[str]], align: Sequence[str]) -> list[str]:
-    """A table's lines, cells aligned; columns beyond those of `align` stand to the right."""
+    """A table's lines with aligned cells; columns beyond those of `align` are aligned to the right."""
     aligned = [*align, *("-:" for _ in names[len(align) :])]
     every = [names, aligned, *lines]
     widths = [max(len(line[column]) for line in every) for column in range(len(names))]
@@ -247,7 +247,7 @@ def _markdown(names: Sequence[str], lines: Sequence[Sequence[str]], align: Seque
 
 
 def _shown(rows: Sequence[Row], settings: config.Evaluate) -> list[Row]:
-    """The rows of the windows, or else of the buckets; not that over all lengths."""
+    """The rows of the windows, or else of the buckets, without the row over all lengths."""
     unit = overall(rows)["bucket_by"] + ("_window" if settings.window else "")
     return [row for row in rows if row["bucket_by"] == unit and row["bucket_low"] is not None]
 

@@ -1,9 +1,9 @@
-"""Translates lines with a trained model, and shows where its decoder looked.
+"""Translates lines with a trained model, and shows its attention over the source.
 
 Reads:   a model's folder; conf/<experiment>.yaml, translate and prepare.normalization, where the folder's training.json
-         names an experiment of conf/ (else the search has its defaults); params.yaml, where there is one: hardware
-Prints:  the translation; for each of its words the source words of most weight, and where the terminal is wide enough
-         a map of all weights, a column a source word, in quarters: ░▒▓█
+         names an experiment of conf/ (otherwise the search defaults apply); params.yaml, if it exists: hardware
+Prints:  the translation; for each of its words the source words of largest weight; and, if the terminal is wide enough,
+         a map of all weights in quarters (░▒▓█), one column per source word
 Example: lookback-translate --model demo/bahdanau-60-s1 --text "The cat jumped."
 """
 
@@ -32,12 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lookback-translate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, metavar="FOLDER", help="a model's folder, also within models/")
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="a model's folder, as a path or below models/")
     parser.add_argument("--text", action="append", metavar="LINE", help="or - for the lines of standard input")
-    parser.add_argument("--beam", type=int, metavar="N", help="in place of the experiment's")
+    parser.add_argument("--beam", type=int, metavar="N", help="beam size, instead of the experiment's")
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--no-alignment", action="store_true", help="the translations alone, a line each")
-    output.add_argument("--json", action="store_true", help="a JSON object a line")
+    output.add_argument("--no-alignment", action="store_true", help="print only the translations, one per line")
+    output.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser
 
 
@@ -65,7 +65,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def find(name: str) -> Path:
-    """The model's folder of that name, as it stands or within models/."""
+    """The model's folder of that name: a path, or a folder below models/."""
     files = ("config.json", dictionary.FILE_NAME)
     for folder in (Path(name), Path("models", name)):
         if any((folder / file).is_file() for file in files):
@@ -76,7 +76,7 @@ def find(name: str) -> Path:
 
 
 def experiment_of(folder: Path) -> Experiment | None:
-    """The experiment that the folder was trained for, if it says so and conf/ has it."""
+    """The experiment of the folder's training.json, if conf/ has it."""
     path = folder / "training.json"
     if not path.exists():
         return None

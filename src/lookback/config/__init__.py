@@ -1,8 +1,8 @@
-"""The configuration: one typed, frozen tree for each experiment, read once and passed down.
+"""The configuration: one typed, immutable tree for each experiment, read once and passed down.
 
-An experiment is one file `conf/<name>.yaml`: a corpus, and a grid of models x longest training sentence x seed. What is
-the same for all experiments (how figures look, which hardware is used) stands in `params.yaml`. Unknown keys are
-refused; an error names the file, the key and what is allowed.
+An experiment is one file `conf/<name>.yaml`: a corpus, and a grid of models x longest training sentence x seed.
+`params.yaml` has what all experiments share: the look of figures and the hardware. Unknown keys are refused; an error
+names the file, the key and what is allowed.
 """
 
 from lookback.architectures import (

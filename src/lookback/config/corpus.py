@@ -1,4 +1,4 @@
-"""Where the text comes from, and what is done to it before training."""
+"""The source of the text, and its preparation for training."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ class HubCorpus(Settings):
     repository: str
     configuration: str
     revision: str | None = None
-    """A commit hash, enforced; or nothing, for the newest."""
+    """A commit hash, enforced; null takes the newest commit."""
     train_split: str = "train"
     valid_split: str = "validation"
     test_split: str = "test"
@@ -40,11 +40,11 @@ class FilePair(Settings):
 
 
 class FilesCorpus(Settings):
-    """One or several aligned pairs of text files (plain, .gz or .xz), one sentence a line."""
+    """One or more aligned pairs of text files (plain, .gz or .xz), one sentence a line."""
 
     kind: Literal["files"]
     root: str
-    """The folder that holds them; `~` and `$VARIABLES` are filled in."""
+    """The folder of the files; `~` and `$VARIABLES` are expanded."""
     train: Annotated[tuple[FilePair, ...], Field(min_length=1)]
     valid: Annotated[tuple[FilePair, ...], Field(min_length=1)]
     test: Annotated[tuple[FilePair, ...], Field(min_length=1)]
@@ -60,26 +60,26 @@ Corpus = Annotated[FragmentCorpus | HubCorpus | FilesCorpus, Field(discriminator
 
 
 class Select(Settings):
-    """Keeps of the cleaned training pairs those most like the validation set (Axelrod et al. 2011)."""
+    """Keeps the cleaned training pairs that are most like the validation set (Axelrod et al. 2011)."""
 
     words: Count
-    """The budget: the pair whose words reach it is the last that is kept."""
+    """The word budget; the pair that reaches it is the last one kept."""
     side: Literal["source", "target"]
-    """Whose words are counted; of Bahdanau et al.'s 348 million it is not said whether they are English or French."""
+    """The side whose words are counted. Bahdanau et al. do not say whether their 348 million are English or French."""
     order: Annotated[int, Field(ge=1, le=6)] = 4
-    """Of the language models that tell likeness: `order` - 1 words of context."""
+    """The order n of the n-gram language models that score similarity (n - 1 words of context)."""
 
 
 class Prepare(Settings):
-    """What `prepare` does to the training pairs; validation and test keep every line as it came."""
+    """How `prepare` cleans the training pairs; validation and test keep every line unchanged."""
 
     normalization: Normalization = "NFC"
     word_tokenizer: Literal["whitespace", "moses"] = "whitespace"
     max_words: Count = 250
     max_ratio: Annotated[float, Field(gt=1.0)] = 3.0
-    """Pairs in which one side has more than this many times the words of the other are dropped."""
+    """The largest ratio of the two sides' word counts; pairs above it are dropped."""
     select: Select | None = None
-    """Of the pairs that are left, keep only so many words; nothing keeps all."""
+    """Select pairs from those that are left, up to a word budget; omit to keep all."""
 
 
 class SentencePiece(Settings):
@@ -89,34 +89,34 @@ class SentencePiece(Settings):
     vocabulary_size: Annotated[int, Field(ge=16, le=65_535)] = 8_000
     model_type: Literal["unigram", "bpe"] = "bpe"
     max_training_pairs: Count = 1_000_000
-    """SentencePiece reads at most this many pairs, spread evenly over train."""
+    """SentencePiece trains on at most this many pairs, spread evenly over train."""
 
 
 class Words(Settings):
-    """The most frequent Moses tokens of train, for each language its own; every other word is unknown.
+    """The most frequent Moses tokens of train, one vocabulary per language; every other word is unknown.
 
-    Not for the Transformer, which has one matrix for both languages.
+    Not for the Transformer, which shares one embedding matrix between both languages.
     """
 
     kind: Literal["words"]
     vocabulary_size: Annotated[int, Field(ge=5, le=65_535)] = 30_004
-    """Ids of each language, at most: padding, unknown, begin and end, and the words. So the default keeps the 30,000
-    words a language of Bahdanau et al. 2015, section 4.1."""
+    """The largest vocabulary size per language, including the ids of padding, unknown, begin and end. The default keeps
+    the 30,000 words per language of Bahdanau et al. 2015, section 4.1."""
 
 
 Tokenize = Annotated[SentencePiece | Words, Field(discriminator="kind")]
-"""`kind` is `sentencepiece` unless it is given."""
+"""`kind` defaults to `sentencepiece`."""
 
 
 class Joined(Settings):
     """Short test sentences alone and joined, so that length grows while content stays; see `lookback.data.testsets`."""
 
     join: Annotated[tuple[Count, ...], Field(min_length=2)] = (1, 2, 3, 4)
-    """So many sentences a line: a test set each, `joined-1` and so on."""
+    """Numbers of sentences per line; each gives one test set, `joined-1` and so on."""
     max_words: Count
-    """Of a single sentence's source."""
+    """The most source words of a single sentence."""
     groups: Count = 20
-    """A group is as many sentences as the least number that each of `join` divides: 12 for 1 to 4."""
+    """Number of groups. The size of a group is the least common multiple of `join`: 12 sentences for 1 to 4."""
     seed: int = 1
 
     @model_validator(mode="after")
@@ -127,7 +127,7 @@ class Joined(Settings):
 
 
 class FurtherSets(Settings):
-    """Test sets made of the test set, beside that of the sentences without unknown words, which a tokenizer of words
-    always has."""
+    """Test sets derived from the test set. A word tokenizer always adds one more: the sentences without unknown
+    words."""
 
     joined: Joined | None = None

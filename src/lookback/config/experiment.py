@@ -24,7 +24,7 @@ class Grid(Settings):
         for key in ("models", "max_train_words", "seeds"):
             values = getattr(self, key)
             if len(set(values)) < len(values):
-                raise ValueError(f"{key} {list(values)} names one twice")
+                raise ValueError(f"{key} {list(values)} has a duplicate")
         return self
 
 
@@ -43,7 +43,7 @@ class Run(Settings):
 
     @property
     def system(self) -> str:
-        """What several seeds have in common: `bahdanau-60`."""
+        """The name without the seed: `bahdanau-60`."""
         return f"{self.model}-{self.max_train_words}"
 
 
@@ -60,7 +60,7 @@ class Experiment(Settings):
     test_sets: FurtherSets = FurtherSets()
     grid: Grid
     models: dict[Name, AnySettings]
-    """Under the name that the report shows; `architecture` is the name itself unless it is given."""
+    """Settings by the model's name in the report; `architecture` defaults to that name."""
     train: Train
     translate: Translate
     evaluate: Evaluate
@@ -97,17 +97,17 @@ class Experiment(Settings):
             architecture = self.models[name].architecture
             if ARCHITECTURES[architecture].one_vocabulary and isinstance(self.tokenize, Words):
                 raise ValueError(
-                    f"models.{name}: a {architecture} has one matrix for both languages, so it needs tokenize.kind "
-                    f"sentencepiece, not words; change that, or leave {name} out of grid.models"
+                    f"models.{name}: a {architecture} shares one matrix between both languages, so it needs "
+                    f"tokenize.kind sentencepiece, not words; change that, or leave {name} out of grid.models"
                 )
         budgets = self.train.target_tokens_by_length
         if budgets is not None and (missing := set(self.grid.max_train_words) - set(budgets)):
-            raise ValueError(f"train.target_tokens_by_length: nothing for {min(missing)} of grid.max_train_words")
+            raise ValueError(f"train.target_tokens_by_length: no entry for {min(missing)} of grid.max_train_words")
         return self
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The grid, spelled out: seeds outermost, then models, then lengths."""
+        """All runs of the grid: seeds outermost, then models, then lengths."""
         return tuple(
             Run(experiment=self.name, model=model, max_train_words=words, seed=seed)
             for seed in self.grid.seeds
@@ -120,7 +120,7 @@ class Experiment(Settings):
         return self.models[run.model].scaled_down(self.train.scale_down)
 
     def training(self, run: Run) -> Train | None:
-        """`train`, with what the run's model has in its place; None for a dictionary, which has no batches."""
+        """`train` with the overrides of the run's model; None for a dictionary, which has no batches."""
         model = self.models[run.model]
         if not isinstance(model, NetworkSettings):
             return None

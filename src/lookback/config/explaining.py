@@ -15,10 +15,10 @@ BOUNDS = {
 
 
 def explained(section: type[Settings], width: int = 100) -> str:
-    """Each setting of a section: what is allowed, the default in brackets, and its docstring.
+    """Each setting of a section: its allowed values, the default in brackets, and its docstring.
 
-    For sections whose `model_config` has `use_attribute_docstrings`, with a docstring for each setting, and no sections
-    of their own in them.
+    The section's `model_config` must set `use_attribute_docstrings`, every setting must have a docstring, and none may
+    be a section itself.
     """
     told = []
     for name, facts in section.model_json_schema()["properties"].items():

@@ -1,4 +1,4 @@
-"""Search, scores, probes and times: what is done with trained models."""
+"""Search, scores, probes and timing: the settings of everything that follows training."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -9,11 +9,11 @@ from lookback.settings import Count, Settings
 
 
 class Showcase(Settings):
-    """A further source sentence whose translation and alignment the report shows; in a file also the text alone."""
+    """A further source sentence whose translation and alignment the report shows. A file may give the text alone."""
 
     text: str
     source_word: str | None = None
-    """A word of the text, and the word that translates it: the report says where that word's alignment peaks."""
+    """A source word and its translation: the report says where the alignment of the translation peaks."""
     target_word: str | None = None
 
     @model_validator(mode="before")
@@ -27,14 +27,14 @@ class Showcase(Settings):
             raise ValueError("give both source_word and target_word, or neither")
         words = bare_words(self.text)
         if self.source_word is not None and self.source_word not in words:
-            raise ValueError(f"source_word {self.source_word!r} is no word of text; take one of {', '.join(words)}")
+            raise ValueError(f"source_word {self.source_word!r} is not a word of text; take one of {', '.join(words)}")
         if self.target_word is not None and bare_words(self.target_word) != [self.target_word]:
             raise ValueError(f"target_word {self.target_word!r} must be one word without punctuation around it")
         return self
 
 
 def bare_words(text: str) -> list[str]:
-    """The words between white space, without the punctuation around them; what is punctuation alone is left out."""
+    """The whitespace-separated words, stripped of surrounding punctuation; bare punctuation is left out."""
     return [bare for word in text.split() if (bare := re.sub(r"^\W+|\W+$", "", word))]
 
 
@@ -42,24 +42,24 @@ class Translate(Settings):
     """Beam search; see `lookback.decoding.beam_search`."""
 
     beam: Count = 4
-    normalisation: Literal["wu", "length"] = "wu"
+    normalization: Literal["wu", "length"] = "wu"
     """Scores are divided by ((5 + length) / 6) ** length_penalty (Wu et al. 2016), or by length ** length_penalty."""
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
     min_length_factor: Annotated[float, Field(ge=0)] = 0.0
-    """A translation does not end before factor x source pieces; GroundHog has 0.5."""
+    """The minimum length of a translation is factor x source pieces; GroundHog uses 0.5."""
     max_length_factor: Annotated[float, Field(gt=0)] = 2.0
     max_length_extra: Annotated[int, Field(ge=0)] = 10
-    """A translation is cut off at factor x source pieces + extra pieces."""
+    """The maximum length of a translation is factor x source pieces + extra pieces."""
     ban_unknown: bool = False
     """The search never writes the unknown piece."""
     batch_sentences: Count = 64
     examples: Count = 40
-    """So many test sentences, at even steps from the shortest to the longest, are kept with their alignment."""
+    """Number of test sentences kept with their alignment, at even steps from the shortest to the longest."""
     showcase: tuple[Showcase, ...] = ()
 
 
 class Window(Settings):
-    """Buckets that overlap: the first has the lengths from 1 to `width`, each further one begins `step` later."""
+    """Overlapping buckets: the first covers lengths 1 to `width`, each further one starts `step` later."""
 
     width: Count
     step: Count
@@ -74,25 +74,26 @@ class Window(Settings):
 
 
 LengthUnit = Literal["source_pieces", "source_characters", "reference_words"]
-"""What a sentence's length can be counted in besides source words: pieces of the tokenizer; characters other than white
-space, for scripts that set no words apart; words of the reference."""
+"""Units of sentence length besides source words: tokenizer pieces; characters other than white space, for scripts
+without spaces between words; words of the reference."""
 
 
 class Evaluate(Settings):
     bucket_edges: tuple[Count, ...] = (10, 20, 30, 40, 50, 60)
     """Inclusive upper bounds in source words: (10, 20) gives 1-10, 11-20 and, if the test set has any, 21 and over."""
     further_buckets: dict[LengthUnit, tuple[Count, ...]] = Field(default_factory=dict)
-    """Edges in other units: rows of by_length.csv with that unit under `bucket_by`; the report does not show them."""
+    """Edges in other units. by_length.csv has these rows, with the unit under `bucket_by`; the report does not show
+    them."""
     window: Window | None = None
-    """Sliding windows over source words: rows with `bucket_by` source_words_window."""
+    """Sliding windows over source words. Their rows have `bucket_by` source_words_window."""
     merge_below: Annotated[int, Field(ge=0)] = 0
-    """Buckets (not windows) with fewer sentences are joined to the next shorter one; 0 joins none."""
+    """Buckets (not windows) with fewer sentences are merged into the next shorter one; 0 merges none."""
     resamples: Count = 1_000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     seed: int = 1
     legacy: Literal["none", "moses", "moses-split"] = "none"
-    """A second BLEU beside sacreBLEU's, of Moses tokens as the papers have it; `moses-split` splits compounds at
-    hyphens as well, as is the custom for English-German; see `lookback.evaluation.moses_bleu`."""
+    """Tokenised BLEU (BLEU of Moses tokens) beside sacreBLEU's, as the papers report it. `moses-split` also splits
+    compounds at hyphens, as is usual for English-German. See `lookback.evaluation.moses_bleu`."""
 
     @model_validator(mode="after")
     def edges_rise(self) -> "Evaluate":
@@ -103,16 +104,17 @@ class Evaluate(Settings):
 
 
 class Probe(Settings):
-    """Measures on models, trained and untrained; see `lookback.probes`. Resamples, confidence and seed: `evaluate`."""
+    """Measures on models, trained and untrained; see `lookback.probes`. `evaluate` gives resamples, confidence and
+    seed."""
 
     sentences: Count = 50
-    """So many test sentences are looked at."""
+    """Number of test sentences to probe."""
     largest_lag: Count = 40
-    """Recurrent encoders: the last state is set against those up to so many steps before."""
+    """For recurrent encoders: the last state is compared with earlier states, up to this many steps back."""
 
 
 class Speed(Settings):
-    """Times steps of untrained models against source length; see `lookback.probes.speed`."""
+    """Timing of the steps of untrained models against source length; see `lookback.probes.speed`."""
 
     source_pieces: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 20, 40, 80)
     target_pieces: Count = 20

@@ -1,4 +1,4 @@
-"""`params.yaml`: what is the same for all experiments."""
+"""`params.yaml`: settings shared by all experiments."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ class Hardware(Settings):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Count = 1
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads a process computes with; 0 leaves it to torch."""
+    """CPU threads per process; 0 leaves the choice to torch."""
 
 
 class Report(Settings):
@@ -20,16 +20,16 @@ class Report(Settings):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     formats: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png")
-    """The files that are written of each figure, below figures/. report.md shows the first of svg and png that is
-    there, or links to the pdf; report.html holds its own drawings, whatever is set here."""
+    """The file formats of each figure, below figures/. report.md shows the first of svg and png that exists, or links
+    to the pdf. report.html draws its own figures, whatever is set here."""
     style: str = "default"
-    """A style of matplotlib. A name that it does not have is an error that lists those it has. `default` is its own
-    with a lighter grid; others, as `ggplot` or `grayscale`, are taken as they are. The colours of models stay."""
+    """A matplotlib style. An unknown name is an error that lists the known ones. `default` is matplotlib's own with a
+    lighter grid; others, such as `ggplot` or `grayscale`, are used as they are. The colours of models stay."""
     dpi: Count = 300
-    """Dots in an inch of the png files; journals ask for 300 or more. Nothing else changes with it."""
+    """Resolution of the png files in dots per inch; journals ask for 300 or more. It affects nothing else."""
     width_inches: Annotated[float, Field(gt=1)] = 7.0
-    """How wide figures are drawn. Text keeps its size, so a narrow figure has larger text in the same column; below 5
-    the names of the lines go beneath the picture. The charts of report.html are as wide as its window."""
+    """Width of the figures. Text keeps its size, so a narrower figure has larger text in the same column; below 5 the
+    legend moves beneath the plot. The charts of report.html are as wide as its window."""
 
 
 class Params(Settings):

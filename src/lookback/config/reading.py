@@ -33,7 +33,7 @@ T = TypeVar("T", bound=Settings)
 
 
 def _key(data: Any, location: tuple[int | str, ...]) -> str:
-    """`models.bahdanau.hidden`; without the tags of alternatives that pydantic puts between the keys."""
+    """`models.bahdanau.hidden`, without the union tags that pydantic puts between the keys."""
     parts, inner = [], data
     for i, part in enumerate(location):
         inside = part in inner if isinstance(inner, dict) else isinstance(inner, list) and isinstance(part, int)
@@ -47,7 +47,7 @@ def _validated(kind: type[T], data: Any, path: Path) -> T:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        # A misspelt key also makes the right one missing: the spelling is the cause.
+        # A misspelt key also reports the right key as missing, so the unknown key is reported first.
         first = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":

@@ -1,8 +1,7 @@
-"""Cleaning: the training pairs are normalised, filtered and, if asked, selected; validation and test are only counted.
+"""Cleaning: normalizes, filters and, where configured, selects the training pairs; only counts validation and test.
 
-What a translation system is measured on must not depend on what its maker found convenient to drop; what it is trained
-on may. So every line of valid and test reaches the scores byte for byte, and each training pair that does not is
-counted under the reason.
+Cleaning may choose the training data but never the evaluation data. So every line of valid and test reaches the scores
+byte for byte, and every dropped training pair is counted under its reason.
 """
 
 import hashlib
@@ -34,13 +33,13 @@ from lookback.corpus.seen import Seen, fingerprints
 from lookback.errors import LookbackError
 
 REASONS = ("empty", "over-long", "badly proportioned", "in valid or test", "duplicate")
-"""Why a training pair is dropped, in the order in which the filters stand: each sees what those before it left."""
+"""Why a training pair is dropped, in the order of the filters: each sees the pairs that the earlier ones left."""
 
 NOT_SELECTED = "not selected"
-"""The last reason, where `prepare.select` is given."""
+"""The last reason, if `prepare.select` is given."""
 
 SHORT_WORDS = 5
-"""Pairs with at most this many words on either side are never badly proportioned: one word may well take four."""
+"""Pairs with at most this many words on both sides are never badly proportioned: one word may need four."""
 
 _LARGEST_COUNT = 65_535
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -48,11 +47,11 @@ _SPACES = re.compile(" {2,}")
 
 
 def normaliser(form: Literal["NFC", "NFKC"] | None) -> Callable[[str], str]:
-    """The normalisation of a training sentence.
+    """The normalization of a training sentence.
 
-    Unicode normal form `form` (NFC, NFKC or none); control characters, tabs and line separators become spaces; runs of
-    spaces become one; white space at both ends goes. No-break spaces within stay (but for NFKC, which makes them
-    spaces), because the sentences of valid and test, which nobody rewrites, have them as well.
+    Applies the Unicode normal form `form` (NFC, NFKC or none). Control characters, tabs and line separators become
+    spaces; runs of spaces become one; white space at both ends is removed. No-break spaces inside stay, because valid
+    and test have them too and are never rewritten (NFKC turns them into spaces).
     """
 
     def normalise(text: str) -> str:
@@ -68,24 +67,24 @@ def normaliser(form: Literal["NFC", "NFKC"] | None) -> Callable[[str], str]:
 
 
 def prepare(raw: Path, prepared: Path, settings: Prepare, source_language: str, target_language: str) -> dict:
-    """Cleans train, copies valid and test, counts the words of all.
+    """Cleans train, copies valid and test, and counts the words of all three.
 
     Reads `raw`/{train,valid,test}.{source,target}; writes the same names to `prepared`, and {split}.words.npy there:
-    uint16 [N, 2], the words of source and target of each pair (65,535 stands for more). {valid,test}.alignment, which a
-    corpus may have, are copied: those splits keep every line, so the line numbers stay true. Train keeps its order; of
-    equal pairs the first stays. Streams: memory is a block of lines, valid and test, and 13 to 27 bytes a kept training
-    pair (`lookback.corpus.seen`), so less than 1 GB for 36 million pairs. On one core, 36 million pairs take about
-    seven minutes with words between white space, an hour or two with Moses tokens.
+    uint16 [N, 2], the words of source and target of each pair (65,535 stands for more). {valid,test}.alignment, if the
+    corpus has them, are copied: those splits keep every line, so line numbers stay correct. Train keeps its order; the
+    first of equal pairs stays. The text is streamed: memory holds a block of lines, valid and test, and 13 to 27 bytes
+    per kept training pair (`lookback.corpus.seen`), so less than 1 GB for 36 million pairs. On one core, 36 million
+    pairs take about seven minutes with whitespace words, an hour or two with Moses tokens.
 
-    With `settings.select`, train is then scored and written once more, with the pairs that are kept
+    With `settings.select`, train is then scored and rewritten with the selected pairs
     (`lookback.corpus.selection`).
 
     The filters, in order: a side without text; more than `max_words` words on a side; one side with more than
     `max_ratio` times the words of the other (unless both have at most `SHORT_WORDS`); a source that is also a source
-    of valid or test, or a target that is a target there, after the same normalisation; the same pair again.
+    of valid or test, or a target that is a target there, after the same normalization; a duplicate pair.
 
     Returns:
-        the manifest: pairs dropped by each filter and left after it; what was selected, if it was; statistics of words;
+        the manifest: pairs dropped by each filter and left after it; the selection, if any; word statistics;
         SHA-256 of every file; `corpus_fingerprint` over all text and `test_fingerprint` over the test set.
 
     Raises:
@@ -164,7 +163,7 @@ class _TrainFilter:
     def keep(
         self, source: list[str], target: list[str], counters: tuple[Callable[[str], int], Callable[[str], int]]
     ) -> tuple[list[str], list[str], NDArray[np.int64]]:
-        """What is left of a block of pairs: sources, targets and their numbers of words [N, 2]."""
+        """The kept pairs of a block: sources, targets and their numbers of words [N, 2]."""
         self.raw += len(source)
         normalise, max_words, max_ratio = self.normalise, self.settings.max_words, self.settings.max_ratio
         count_source, count_target = counters
@@ -180,7 +179,7 @@ class _TrainFilter:
                 empty += 1
                 continue
             m, n = count_source(s), count_target(t)
-            if not m or not n:  # characters that the Moses tokenizer takes away
+            if not m or not n:  # only characters that the Moses tokenizer removes
                 empty += 1
                 continue
             shorter, longer = (m, n) if m < n else (n, m)
@@ -202,12 +201,12 @@ class _TrainFilter:
         return [s for s, _ in left], [t for _, t in left], np.array(counts, np.int64).reshape(-1, 2)[new]
 
     def report(self) -> dict:
-        """Counts of pairs: `steps` holds each reason with how many it `dropped` and how many were `left` after it."""
+        """Counts of pairs: `steps` gives for each reason the pairs `dropped` and the pairs `left` after it."""
         steps, left = [], self.raw
         for reason in REASONS:
             left -= self.dropped[reason]
             steps.append({"reason": reason, "dropped": self.dropped[reason], "left": left})
-        return {"raw": self.raw, "changed_by_normalisation": self.normalised, "steps": steps, "kept": left}
+        return {"raw": self.raw, "changed_by_normalization": self.normalised, "steps": steps, "kept": left}
 
 
 def _filter_train(raw: Path, output: "_SplitWriter", train: _TrainFilter) -> None:
@@ -231,7 +230,7 @@ def _filter_train(raw: Path, output: "_SplitWriter", train: _TrainFilter) -> Non
 def _rewrite_train(
     prepared: Path, keep: NDArray[np.bool_], counters: tuple[Callable[[str], int], Callable[[str], int]]
 ) -> "_SplitWriter":
-    """Puts the pairs of train that are kept, bool [N], in the place of all; they stay in order."""
+    """Rewrites train with only the kept pairs, bool [N], in the same order."""
     counts = np.load(prepared / "train.words.npy")
     start = 0
     with writing(prepared, [*_text_names(("train",)), "train.words.npy"]) as out:
@@ -261,7 +260,7 @@ def _rewrite_train(
 def _copy_held_out(
     raw: Path, output: "_SplitWriter", normalise: Callable[[str], str], held_out: tuple[set[str], set[str]]
 ) -> None:
-    """Copies a split byte for byte and adds its normalised sides to `held_out`."""
+    """Copies a split byte for byte and adds its normalized sides to `held_out`."""
     paths = [raw / f"{output.split}.{side}" for side in SIDES]
     with LineReader(paths[0]) as source, LineReader(paths[1]) as target:
         while True:
@@ -307,7 +306,7 @@ class _SplitWriter:
         self._write_header()
 
     def _write_header(self) -> None:
-        # The length of a .npy file stands in its header, which numpy pads so that the first axis can grow in place.
+        # A .npy header holds the length; numpy pads the header so that the first axis can grow in place.
         header = {"descr": "<u2", "fortran_order": False, "shape": (self.pairs, 2)}
         self._words.seek(0)
         np.lib.format.write_array_header_1_0(self._words, header)
@@ -338,7 +337,7 @@ class _SplitWriter:
 
 
 def _statistics(histogram: NDArray[np.int64]) -> dict:
-    """Of a histogram of words a sentence: total, mean, quantiles, and the number of sentences by ten words."""
+    """Statistics of a histogram of words per sentence: total, mean, quantiles, and sentences per ten-word range."""
     sentences, lengths = int(histogram.sum()), np.arange(len(histogram))
     total = int((histogram * lengths).sum())
     cumulative = np.cumsum(histogram)

@@ -1,4 +1,4 @@
-"""Local parallel text: aligned files, plain, .gz or .xz, of one's own."""
+"""The user's own parallel text: aligned local files, plain, .gz or .xz."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -14,17 +14,17 @@ _BYTE_ORDER_MARK = "\ufeff"
 def fetch(settings: FilesCorpus, folder: Path) -> dict:
     """Copies the corpus to `folder` as plain text: {train,valid,test}.{source,target}, one sentence a line.
 
-    Several pairs of files of a split are joined in their order. Taken away, and counted in the manifest, is what is no
-    part of a sentence: a byte order mark at the start of a file, and the "\\r" of line ends "\\r\\n". Nothing else is
-    changed. `max_train_pairs` takes the first pairs of train; the rest of their files is still read, to see that the
-    two sides have equally many lines. Memory: one block of lines.
+    Several file pairs of a split are concatenated in order. A byte order mark at the start of a file and the "\\r" of
+    line ends "\\r\\n" are removed, and counted in the manifest. Nothing else is changed. `max_train_pairs` takes the
+    first pairs of train; their files are still read to the end, to check that both sides have the same number of lines.
+    Memory: one block of lines.
 
     Returns:
         the manifest: pairs of each split; path, size in bytes and SHA-256 of each file; licence.
 
     Raises:
         LookbackError: a file is absent, empty, damaged, not UTF-8, has NUL bytes; two sides differ in their number of
-            lines; a line of valid or test is blank (blank lines in train are left to `prepare`, which counts them).
+            lines; a line of valid or test is blank (`prepare` counts and drops blank lines of train).
     """
     root = settings.folder
     corpus = {"train": settings.train, "valid": settings.valid, "test": settings.test}
@@ -38,7 +38,7 @@ def fetch(settings: FilesCorpus, folder: Path) -> dict:
         _check_there(path, settings.root)
 
     size = sum(path.stat().st_size for *_, path in inputs)
-    print(f"download: copies {amount(size)} of local files; if packed, they take some 4 times that here", flush=True)
+    print(f"download: copies {amount(size)} of local files; compressed files take about 4 times that here", flush=True)
     copier = _Copier(size)
     pairs: dict[str, int] = {}
     with copier.progress, writing(folder, [f"{split}.{side}" for split in SPLITS for side in SIDES]) as out:
@@ -75,7 +75,7 @@ def _check_there(path: Path, root: str) -> None:
 
 
 class _Copier:
-    """Copies pairs of files to pairs of plain files, and counts what it takes away."""
+    """Copies pairs of files to pairs of plain files, and counts what it removes."""
 
     def __init__(self, total_bytes: int) -> None:
         self.progress = bar("download: local files", total_bytes)

@@ -1,7 +1,7 @@
-"""Plain text, line by line: reading that trusts nothing, and writing that is whole or not there.
+"""Plain text, line by line: validated reading and atomic writing.
 
-A line ends at "\\n" and nowhere else: Unicode knows other line separators, which stand *within* sentences of real
-corpora, and a reader that splits on them (`str.splitlines`) loses the alignment of all that follows.
+A line ends at "\\n" and nowhere else. Unicode has other line separators, which occur *within* sentences of real
+corpora; a reader that splits on them (`str.splitlines`) loses the alignment of all following lines.
 """
 
 import gzip
@@ -65,11 +65,11 @@ class LineReader:
 
     @property
     def position_on_disk(self) -> int:
-        """How many of the file's bytes, compressed as they may be, have been read: for showing progress."""
+        """Number of bytes read from the file on disk, compressed or not: for showing progress."""
         return self._disk.tell()
 
     def raw_block(self, lines: int = BLOCK_LINES) -> list[bytes]:
-        """The next lines as they stand in the file, "\\n" included; fewer at the end of the file, then none.
+        """The next lines, unchanged, "\\n" included; fewer at the end of the file, then none.
 
         Raises:
             LookbackError: damaged compression.
@@ -114,7 +114,7 @@ class LineReader:
         raise LookbackError(f"{self.path}: line {number}: {what}")
 
     def count_to_end(self) -> int:
-        """Reads on to the end, without decoding; the number of lines in the whole file."""
+        """Reads to the end without decoding; returns the number of lines in the whole file."""
         while self.raw_block():
             pass
         return self.lines_read
@@ -133,7 +133,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def aligned_blocks(source: LineReader, target: LineReader) -> Iterator[tuple[list[str], list[str]]]:
-    """Blocks of equally many lines of two files, to their end.
+    """Blocks of aligned lines of two files, to their end.
 
     Raises:
         LookbackError: one file has more lines than the other; it names both and their counts.
@@ -148,7 +148,7 @@ def aligned_blocks(source: LineReader, target: LineReader) -> Iterator[tuple[lis
 
 
 def refuse_unequal(source: LineReader, target: LineReader) -> None:
-    """Reads both files to their end and raises where their counts of lines differ."""
+    """Reads both files to their end and raises if their numbers of lines differ."""
     lines, others = source.count_to_end(), target.count_to_end()
     if lines != others:
         raise LookbackError(
@@ -159,12 +159,12 @@ def refuse_unequal(source: LineReader, target: LineReader) -> None:
 
 @contextmanager
 def writing(folder: Path, names: list[str]) -> Iterator[dict[str, BinaryIO]]:
-    """Files that appear under their names in `folder` when the block ends, all of them, or not at all after an error.
+    """Files that appear under their names in `folder` when the block ends: all of them, or none after an error.
 
     A process killed in between leaves `*.partial` files, which the next run overwrites.
 
     Raises:
-        LookbackError: the folder or disk takes no more.
+        LookbackError: the folder cannot be written to, or the disk is full.
     """
     parts = {name: folder / f"{name}.partial" for name in names}
     files: dict[str, BinaryIO] = {}
@@ -194,7 +194,7 @@ def write_lines(file: BinaryIO, lines: list[str]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of the file's bytes, in hexadecimal."""
+    """SHA-256 of the file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

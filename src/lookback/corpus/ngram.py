@@ -1,14 +1,14 @@
-"""A word n-gram language model with interpolated Kneser-Ney smoothing, trained in memory and evaluated by array.
+"""A word n-gram language model with interpolated Kneser-Ney smoothing, trained in memory and evaluated on arrays.
 
-For the selection of training pairs (`lookback.corpus.selection`): models of some hundred thousand words each, which
-then score billions. Smoothing after Kneser and Ney 1995, interpolated as in Chen and Goodman 1999, with one discount an
-order, D = n1 / (n1 + 2 n2), where n1 and n2 are the numbers of n-grams counted once and twice. It is written here
-because no package on the index would do: kenlm trains with a C++ program that pip does not install, VariKN has wheels
-for Linux and Python up to 3.11 only, and nltk's models take several Python calls a word.
+It selects training pairs (`lookback.corpus.selection`): models trained on some hundred thousand words score billions.
+Smoothing follows Kneser and Ney 1995, interpolated as in Chen and Goodman 1999, with one discount per order, D = n1 /
+(n1 + 2 n2), where n1 and n2 are the numbers of n-grams counted once and twice. No available package fits: kenlm trains
+with a C++ program that pip does not install, VariKN has wheels for Linux and Python up to 3.11 only, and nltk's models
+take several Python calls a word.
 
-A sentence is its words and one mark, which ends it and is the context of the next one's first word; nothing further
-back than that mark is ever a context. A model is a table an order: the n-grams of the training text, sorted, with
-their log probabilities, and the weights with which their contexts hand what they have not seen to the next lower order.
+A sentence is its words and one end mark. That mark is also the context of the next sentence's first word; no context
+reaches further back than it. A model has one table per order: the n-grams of the training text, sorted, with their log
+probabilities, and the backoff weights of their contexts.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class Vocabulary:
-    """The words of a text that occur `least` times in it; every other word is unknown, one and the same for a model."""
+    """The words that occur at least `least` times in a text; all other words map to one unknown word."""
 
     def __init__(self, sentences: Iterable[list[str]], least: int = 2) -> None:
         counts = Counter(word for sentence in sentences for word in sentence)
@@ -36,7 +36,7 @@ class Vocabulary:
         self._ids: dict[str | None, int] = {None: MARK, **{word: i for i, word in enumerate(words, MARK + 1)}}
 
     def __len__(self) -> int:
-        """All that a model predicts: the words, the unknown word and the mark that ends a sentence."""
+        """The number of events that a model predicts: the words, the unknown word and the end mark."""
         return len(self._ids) + 1
 
     @property
@@ -54,11 +54,11 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class _Grams:
-    """The distinct n-grams of one order n > 1, of a text, and where they stand in it."""
+    """The distinct n-grams of one order n > 1 in a text, and their positions."""
 
-    positions: Ids  # of the words whose whole context of n - 1 words lies in their sentence, the mark before included
-    keys: Ids  # context * vocabulary + word, rising; a context is the index of its (n-1)-gram
-    first: Ids  # of each n-gram, where among `positions` it stands first
+    positions: Ids  # of the words whose n - 1 context words lie in their sentence, counting the mark before it
+    keys: Ids  # context * vocabulary + word, ascending; a context is the index of its (n-1)-gram
+    first: Ids  # for each n-gram, the index in `positions` of its first occurrence
     at: Ids  # for each of `positions`, the index of its n-gram
     counts: Ids
 
@@ -67,16 +67,16 @@ class _Grams:
 class _Table:
     keys: Ids  # [n-grams]
     log_probability: Floats  # [n-grams]
-    log_backoff: Floats  # [(n-1)-grams]; 0 for those after which nothing was seen
+    log_backoff: Floats  # [(n-1)-grams]; 0 for those never seen as a context
 
 
 class NgramModel:
     """p(word | the order - 1 words before it), over a vocabulary with the unknown word and the end of the sentence."""
 
     def __init__(self, text: Ids, vocabulary: int, order: int) -> None:
-        """Trained on `text`, as `Vocabulary.encode` returns it; `vocabulary` is that one's length.
+        """Trains on `text`, as `Vocabulary.encode` returns it; `vocabulary` is the length of that `Vocabulary`.
 
-        Memory: about 100 bytes a word and order, while it is trained.
+        Memory during training: about 100 bytes per word and order.
         """
         self._vocabulary = vocabulary
         words = text[1:]
@@ -84,10 +84,10 @@ class NgramModel:
         counts = _kneser_ney_counts(words, vocabulary, grams)
 
         share, backoff = _discounted(counts[0], np.zeros(vocabulary, np.int64), 1)
-        probability = share + backoff[0] / vocabulary  # below the unigrams, every word is as likely
+        probability = share + backoff[0] / vocabulary  # below the unigrams, every word is equally likely
         self._log_unigram = np.log(probability)
         self._tables: list[_Table] = []
-        here = probability[words]  # of each word of the text, by the order reached so far
+        here = probability[words]  # for each word of the text, under the order reached so far
         contexts = vocabulary
         for found, count in zip(grams, counts[1:], strict=True):
             context = found.keys // vocabulary
@@ -98,7 +98,7 @@ class NgramModel:
             contexts = len(found.keys)
 
     def log_probabilities(self, text: Ids) -> Floats:
-        """ln p of all but the first of `text`, as `Vocabulary.encode` returns it: float64 [words + sentences]."""
+        """ln p of every id but the first of `text`, as `Vocabulary.encode` returns it: float64 [words + sentences]."""
         words = text[1:]
         result = self._log_unigram[words]
         positions, context = np.arange(len(words)), text[:-1]
@@ -110,13 +110,13 @@ class NgramModel:
             result[positions] = np.where(
                 seen, table.log_probability[gram], result[positions] + table.log_backoff[context]
             )
-            # An n-gram that was seen is the context of the next word in the next order, unless it ends the sentence.
+            # A seen n-gram is the context of the next word in the next order, unless it ends the sentence.
             longer = seen & (word != MARK)
             positions, context = positions[longer] + 1, gram[longer]
         return result
 
     def cross_entropy(self, text: Ids) -> Floats:
-        """Of each sentence, in nats a word with its end: float64 [sentences]."""
+        """Cross-entropy of each sentence, in nats per word, counting the end mark: float64 [sentences]."""
         ends = np.flatnonzero(text[1:] == MARK)
         starts = np.concatenate(([0], ends[:-1] + 1))
         return -np.add.reduceat(self.log_probabilities(text), starts) / (ends - starts + 1)
@@ -136,12 +136,12 @@ def _grams(text: Ids, vocabulary: int, order: int) -> Iterable[_Grams]:
 
 
 def _kneser_ney_counts(words: Ids, vocabulary: int, grams: list[_Grams]) -> list[Ids]:
-    """What each order counts: the highest its n-grams, the others how many different words they were seen after.
+    """The counts of each order: occurrences for the highest, numbers of distinct preceding words for the others.
 
-    Before the mark there is nothing, so n-grams that begin with it count as often as they occur.
+    Nothing precedes the mark, so n-grams that begin with it are counted by occurrences.
     """
     occurrences = [np.bincount(words, minlength=vocabulary), *(found.counts for found in grams)]
-    index = [words]  # of each position, its n-gram of an order; where it has none it is never asked for
+    index = [words]  # for each position, the index of its n-gram of an order; never used where there is none
     for found in grams:
         of_order = np.zeros(len(words), np.int64)
         of_order[found.positions] = found.at
@@ -154,7 +154,8 @@ def _kneser_ney_counts(words: Ids, vocabulary: int, grams: list[_Grams]) -> list
 
 
 def _discounted(counts: Ids, context: Ids, contexts: int) -> tuple[Floats, Floats]:
-    """Of each n-gram the discounted share of its context's counts, and of each context what is left: float64 both.
+    """For each n-gram its discounted share of its context's counts, and for each context the remaining mass; both
+    float64.
 
     Args:
         counts: [n-grams]

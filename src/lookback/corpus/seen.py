@@ -12,7 +12,7 @@ _LARGEST_LOAD = 0.6
 def fingerprints(texts: Iterable[str]) -> NDArray[np.uint64]:
     """64-bit BLAKE2b hashes of texts: uint64 [N], the same on every machine and in every run.
 
-    Two different texts of 36 million share one with a probability of 4 in 100,000 for the whole corpus.
+    The probability of any collision among 36 million different texts is 4 in 100,000.
     """
     blake2b = hashlib.blake2b
     digests = b"".join([blake2b(text.encode("utf-8"), digest_size=8).digest() for text in texts])
@@ -22,13 +22,13 @@ def fingerprints(texts: Iterable[str]) -> NDArray[np.uint64]:
 class Seen:
     """An open-addressing hash table of 64-bit fingerprints, filled a block at a time with array operations.
 
-    Memory: 13 to 27 bytes a fingerprint (8 bytes a slot, 0.3 to 0.6 of the slots in use), half as much again for the
-    moment in which the table doubles. For 36 million the table has 0.54 GB, 15 bytes each, and a process that does
-    nothing else peaks at 0.73 GB (measured). A Python set takes about 90 bytes each.
+    Memory: 13 to 27 bytes per fingerprint (8 bytes per slot, 0.3 to 0.6 of the slots in use), and half as much again
+    while the table doubles. For 36 million the table takes 0.54 GB, 15 bytes each, and a process that does nothing else
+    peaks at 0.73 GB (measured). A Python set takes about 90 bytes each.
     """
 
     def __init__(self, capacity: int = 1 << 16) -> None:
-        """`capacity` is the number of slots to start with, a power of two."""
+        """`capacity` is the initial number of slots, a power of two."""
         self._slots = np.zeros(capacity, dtype=np.uint64)  # 0 is a free slot; the fingerprint 0 is kept as 1
         self._used = 0
 
@@ -40,7 +40,7 @@ class Seen:
         return self._slots.nbytes
 
     def add(self, values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Adds fingerprints [N]; returns which of them are new: bool [N], true for the first of equal ones only."""
+        """Adds fingerprints [N]; returns bool [N], true for the new ones (of equal ones, only the first)."""
         values = np.maximum(values, np.uint64(1))
         distinct, first = np.unique(values, return_index=True)
         while self._used + len(distinct) > _LARGEST_LOAD * len(self._slots):
@@ -51,7 +51,7 @@ class Seen:
         return new
 
     def _insert(self, distinct: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Linear probing, one step of all pending values at a time; which values were not in the table."""
+        """Linear probing, one step for all pending values at a time; returns which values were not in the table."""
         mask = np.uint64(len(self._slots) - 1)
         pending = np.arange(len(distinct))
         position = distinct & mask
@@ -60,7 +60,7 @@ class Seen:
             wanted = distinct[pending]
             found = self._slots[position]
             free = found == 0
-            # Of several values that want one free slot, the last to be written has it; reading back tells which.
+            # If several values want one free slot, the last one written gets it; reading back tells which.
             self._slots[position[free]] = wanted[free]
             settled = free & (self._slots[position] == wanted)
             new[pending[settled]] = True

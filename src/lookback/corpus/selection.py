@@ -1,21 +1,21 @@
 """Selecting the training pairs that are most like the development set, by bilingual cross-entropy difference.
 
-Bahdanau et al. 2015, section 4.1, train on 348 of 850 million words, which Axelrod et al. 2011 tells how to choose. A
-pair of source s and target t has the score (after Moore and Lewis 2010, who have one side)
+Bahdanau et al. 2015, section 4.1, train on 348 of 850 million words, chosen by the method of Axelrod et al. 2011. A
+pair of source s and target t has the score (after Moore and Lewis 2010, who score one side)
 
     [H_in(s) - H_out(s)] + [H_in(t) - H_out(t)]
 
-where H is the cross-entropy in nats a word, the end of the sentence included, under a language model of the domain
-(`in`) or of train at large (`out`). The pairs with the lowest scores are kept until they have so many words.
+where H is the cross-entropy in nats per word, counting the end of the sentence, under a language model of the domain
+(`in`) or of train at large (`out`). The pairs with the lowest scores are kept, up to the word budget.
 
-- In the domain is the development set (`valid`), normalised as train is; the test set is never looked at.
-- Out of the domain is a sample of train of as many words, its pairs at even distances: no chance, and every part of a
-  corpus that was put together from several has its share. (Their own scores are biased upwards, since that model knows
-  them; of millions they are a few thousand.)
-- Both models of a side have one vocabulary, the words that stand at least twice in the development set; all others are
+- In-domain text is the development set (`valid`), normalized like train; the test set is never used.
+- Out-of-domain text is a sample of train with as many words, taken at even distances: nothing is random, and every part
+  of a compiled corpus has its share. (The sampled pairs' own scores are biased upwards, since that model knows them;
+  they are a few thousand of millions.)
+- Both models of a side share one vocabulary: the words that occur at least twice in the development set. All others are
   one unknown word (Moore and Lewis 2010), so the two cross-entropies are over the same events.
-- Words are what `prepare.word_tokenizer` makes of a sentence, in their case, as everywhere in the project. The models
-  are 4-grams unless told otherwise, with Kneser-Ney smoothing (`lookback.corpus.ngram`).
+- Words are the tokens of `prepare.word_tokenizer`, with their case kept, as everywhere in the project. The models are
+  4-grams by default, with Kneser-Ney smoothing (`lookback.corpus.ngram`).
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from lookback.corpus.ngram import NgramModel, Vocabulary
 from lookback.errors import LookbackError
 
 Split = Callable[[str], list[str]]
-"""A text into its words."""
+"""A function from a text to its words."""
 
 
 class Domain:
@@ -40,7 +40,7 @@ class Domain:
     def __init__(self, path: Path, order: int, split: Split, normalise: Callable[[str], str]) -> None:
         """
         Raises:
-            LookbackError: no word stands twice in the file.
+            LookbackError: no word occurs twice in the file.
         """
         with LineReader(path) as reader:
             sentences = [split(normalise(line)) for block in iter(reader.block, []) for line in block]
@@ -48,7 +48,7 @@ class Domain:
         self.vocabulary = Vocabulary(sentences)
         if not self.vocabulary.words:
             raise LookbackError(
-                f"{path}: no word stands there twice, so nothing can be selected by its likeness; take a larger "
+                f"{path}: no word occurs there twice, so it cannot guide the selection; take a larger "
                 f"validation set, or remove prepare.select"
             )
         self.model = self.train(sentences, order)
@@ -66,7 +66,7 @@ class Domain:
 def domains(
     raw: Path, order: int, splits: tuple[Split, Split], normalise: Callable[[str], str]
 ) -> tuple[Domain, Domain]:
-    """Of `raw`/valid.{source,target}."""
+    """The two sides of `raw`/valid.{source,target}."""
     source, target = (
         Domain(raw / f"valid.{side}", order, split, normalise) for side, split in zip(SIDES, splits, strict=True)
     )
@@ -76,17 +76,18 @@ def domains(
 def select(prepared: Path, domains: tuple[Domain, Domain], settings: Select) -> tuple[NDArray[np.bool_], dict]:
     """Which of the cleaned pairs are kept.
 
-    Reads `prepared`/train.{source,target} and {train,valid}.words.npy, whose counts the budget is in. Of pairs with
-    equal scores the first are kept; the one that reaches the budget is the last. A budget that is not less than train
-    has keeps all, and says so.
+    Reads `prepared`/train.{source,target} and {train,valid}.words.npy; the budget is in those word counts. Among equal
+    scores, earlier pairs are kept first; the pair that reaches the budget is the last. A budget as large as train keeps
+    all pairs, and a message says so.
 
-    Streams: memory is 8 bytes a pair for scores and words, 26 more while the scores are sorted, and a block of lines:
-    1.2 GB for 36 million. One core scores 25,000 pairs of 18 words a side in a second, or 4,000 of 16 with Moses tokens
-    (measured, 4-grams), so 36 million pairs of 28 words take about forty minutes, or between four and five hours.
+    The text is streamed. Memory is 8 bytes per pair for scores and words, 26 more while the scores are sorted, and a
+    block of lines: 1.2 GB for 36 million. One core scores 25,000 pairs of 18 words a side per second, or 4,000 of 16
+    with Moses tokens (measured, 4-grams), so 36 million pairs of 28 words take about forty minutes, or between four and
+    five hours.
 
     Returns:
         which pairs are kept, bool [N]; and for the manifest: the settings, whether the budget was `reached`, the
-        highest score that was kept, the words kept of each side, and what the models were trained on.
+        highest kept score, the words kept on each side, and the training text of the models.
     """
     words = np.load(prepared / "train.words.npy")
     side = SIDES.index(settings.side)
@@ -114,7 +115,7 @@ def select(prepared: Path, domains: tuple[Domain, Domain], settings: Select) -> 
 
 
 def lowest(scores: NDArray[np.float32], words: NDArray[np.uint16], budget: int) -> NDArray[np.bool_]:
-    """The pairs of the lowest scores [N] whose words [N] reach the budget: bool [N]."""
+    """The lowest-scoring pairs, from scores [N], whose words [N] reach the budget: bool [N]."""
     rising = np.argsort(scores, kind="stable")
     reached = np.cumsum(words[rising], dtype=np.int64)
     keep = np.zeros(len(scores), dtype=bool)
@@ -141,7 +142,7 @@ def _outside(
 def _scores(
     prepared: Path, domains: tuple[Domain, Domain], outside: tuple[NgramModel, NgramModel], pairs: int
 ) -> NDArray[np.float32]:
-    """Of each pair of train, float32 [pairs]."""
+    """The score of each pair of train: float32 [pairs]."""
     scores = np.empty(pairs, dtype=np.float32)
     start = 0
     with (

@@ -1,4 +1,4 @@
-"""Words: counted in this one way wherever the project speaks of the length of a sentence.
+"""Words: the one way in which the project counts the length of a sentence.
 
 The caps on training sentences, the filters of `prepare` and the buckets of the evaluation all use these counts, taken
 once by `prepare` and stored beside the text.
@@ -16,14 +16,14 @@ def splitter(tokenizer: WordTokenizer = "whitespace", language: str = "en") -> C
     """A function from a text to its words.
 
     Args:
-        tokenizer: `whitespace` takes what stands between white space (Unicode's, so a no-break space divides, too);
-            `moses` counts the tokens of the Moses tokenizer, in which punctuation marks and clitics are words. The
-            first is some thirty times as fast.
-        language: a code such as `fr`; only `moses` heeds it (abbreviations and apostrophes), and treats a language it
-            has no rules for as English.
+        tokenizer: `whitespace` splits at white space (Unicode's, so also at no-break spaces); `moses` gives the tokens
+            of the Moses tokenizer, where punctuation marks and clitics are words. The first is some thirty times as
+            fast.
+        language: a code such as `fr`; only `moses` uses it (abbreviations and apostrophes), and treats a language
+            without rules as English.
     """
     if tokenizer == "moses":
-        from sacremoses import MosesTokenizer  # here: most experiments do without it
+        from sacremoses import MosesTokenizer  # imported here: most experiments do not need it
 
         tokenize = MosesTokenizer(lang=language).tokenize
         return lambda text: list(tokenize(text, escape=False))

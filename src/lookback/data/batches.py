@@ -1,8 +1,8 @@
 """The batches that training takes from the encoded sentence pairs.
 
-The batches are a pure function of the global step: nothing moves along with training, so there is no position to save,
-and a resumed run cannot continue with the wrong data. The function depends on the corpus, the cap on training length,
-the token budget and the seed, never on the model: all models of an experiment see the same batches.
+The batches are a pure function of the global step. There is no position to save, and a resumed run cannot continue with
+the wrong data. The function depends on the corpus, the cap on training length, the token budget and the seed, never on
+the model: all models of an experiment see the same batches.
 
 Lengths in this file count the end-of-sentence mark.
 """
@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from lookback.data.encoded import Indices, Lengths
 
 POOL_BATCHES = 100
-"""Pairs are sorted by length within pools of about this many batches: little padding, and each epoch other batches."""
+"""Pairs are sorted by length within pools of about this many batches: little padding, and new batches in each epoch."""
 
 BAND_BATCHES = 3
 """Within a pool, pairs are sorted by source length in bands of targets that fill about this many batches."""
 
 MAX_PADDED = 2
-"""Neither padded side of a batch exceeds this many times `batch_target_tokens`, unless a single pair does so alone."""
+"""Neither padded side of a batch exceeds this many times `batch_target_tokens`, unless a single pair does."""
 
 
 def cut(source: Lengths, target: Lengths, order: Indices, batch_target_tokens: int) -> NDArray[np.int64]:
     """Cuts pairs, in the given order, into batches of at most `batch_target_tokens` real target tokens.
 
-    A pair that has more makes a batch by itself. Where lengths are mixed, a batch ends before a padded side exceeds
-    `MAX_PADDED` times the budget.
+    A longer pair is a batch by itself. A batch of mixed lengths ends before a padded side exceeds `MAX_PADDED` times
+    the budget.
 
     Returns:
         [batches + 1]: batch i holds order[bounds[i] : bounds[i + 1]].
@@ -55,7 +55,7 @@ def cut(source: Lengths, target: Lengths, order: Indices, batch_target_tokens: i
 
 
 def by_length(source: Lengths, target: Lengths, batch_target_tokens: int) -> list[Indices]:
-    """All pairs once, sorted by length, in batches: for validation."""
+    """Batches for validation: every pair once, sorted by length."""
     order = np.lexsort((source, target)).astype(np.int32)
     bounds = cut(source, target, order, batch_target_tokens)
     return [order[start:end] for start, end in pairwise(bounds)]
@@ -72,25 +72,25 @@ class _Epoch(NamedTuple):
 class Batches(ABC):
     """The batches of a whole training run, from step 0 to the step at which the budget is reached.
 
-    Each epoch holds every pair once. Takes 20 bytes a pair while an epoch is made, 4 afterwards.
+    Each epoch holds every pair once. Memory: 20 bytes per pair while an epoch is made, 4 afterwards.
     """
 
     def __init__(
         self, source: Lengths, target: Lengths, *, target_tokens: int | None, updates: int | None, seed: int
     ) -> None:
-        """Plans the run; subclasses keep what `_make` needs before they call this.
+        """Plans the run; subclasses set the attributes that `_make` needs before they call this.
 
         Args:
             source: lengths [N] in pieces with end-of-sentence marks.
             target: the same of the other side.
-            target_tokens: the budget of the run; the batch that reaches it is the last. Or nothing, and
-            updates: the number of steps.
+            target_tokens: the budget of the run, or None; the batch that reaches it is the last.
+            updates: the number of steps, if there is no `target_tokens`.
             seed: decides the order.
         """
         self._source, self._target = source, target
         self._seed = seed
         self._cached: tuple[int, _Epoch] | None = None
-        self._first_step = [0]  # of each epoch, and of the one after the last
+        self._first_step = [0]  # of each epoch, and one past the last
 
         counts: list[NDArray[np.int64]] = []
         digest = hashlib.sha256()
@@ -111,10 +111,10 @@ class Batches(ABC):
         self.tokens, self.sentences, self.padded, self._real = np.concatenate(counts, axis=1)
         """[steps] each: real target tokens, pairs, and positions of both sides with padding."""
         self.fingerprint = digest.hexdigest()
-        """Stands for which pairs are in which batch, in which order: the same for runs that saw the same."""
+        """A fingerprint of the batches and their order; equal for runs that see the same data."""
 
     def __len__(self) -> int:
-        """Steps."""
+        """The number of steps."""
         return len(self.tokens)
 
     @property
@@ -124,11 +124,11 @@ class Batches(ABC):
 
     @property
     def padding(self) -> float:
-        """The share of positions, source and target together, that hold nothing."""
+        """The share of padding among all positions of source and target."""
         return 1 - int(self._real.sum()) / int(self.padded.sum())
 
     def __getitem__(self, step: int) -> Indices:
-        """The pairs of a step, as positions in the lengths given, sorted by length."""
+        """The pairs of a step, as indices into the given lengths, sorted by length."""
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} of {len(self)}")
         number = int(np.searchsorted(self._first_step, step, side="right")) - 1
@@ -152,7 +152,8 @@ class Batches(ABC):
         """The epoch of that number, from 0."""
 
     def _count(self, epoch: _Epoch) -> NDArray[np.int64]:
-        """[4, batches], as the steps come: target tokens, pairs, positions of both sides with padding and without."""
+        """[4, batches], in the order of the steps: target tokens, pairs, positions of both sides with padding and
+        without."""
         starts, rows = epoch.bounds[:-1], np.diff(epoch.bounds)
         source, target = self._source[epoch.order], self._target[epoch.order]
         tokens = np.add.reduceat(target, starts, dtype=np.int64)
@@ -164,8 +165,8 @@ class Batches(ABC):
 class TokenBudgetBatches(Batches):
     """Batches of about the same number of target tokens, each of pairs of similar length on both sides.
 
-    Each epoch is shuffled, similar pairs are brought together within pools, cut into batches, and the batches are
-    shuffled again; seed and number of the epoch decide how. About half a minute for 36M pairs.
+    Each epoch shuffles the pairs, groups similar pairs within pools, cuts them into batches, and shuffles the batches.
+    Seed and epoch number determine the result. Takes about half a minute for 36M pairs.
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class TokenBudgetBatches(Batches):
         batch_target_tokens: int,
         seed: int,
     ) -> None:
-        """As `Batches`; `batch_target_tokens` are the real target tokens of a batch, at most."""
+        """As `Batches`; `batch_target_tokens` is the most real target tokens per batch."""
         self._batch_target_tokens = batch_target_tokens
         super().__init__(source, target, target_tokens=target_tokens, updates=updates, seed=seed)
 
@@ -189,7 +190,7 @@ class TokenBudgetBatches(Batches):
         for i, start in enumerate(range(0, len(order), pool)):
             part = order[start : start + pool]
             ranks = self._alike(self._source[part], self._target[part])
-            # Every other pool is turned round, so that neighbours are alike where pools meet, too.
+            # Reverse every other pool, so that neighbours are also alike where pools meet.
             order[start : start + pool] = part[ranks if i % 2 == 0 else ranks[::-1]]
         bounds = cut(self._source, self._target, order, self._batch_target_tokens)
         return _Epoch(order, bounds, generator.permutation(len(bounds) - 1))
@@ -197,8 +198,8 @@ class TokenBudgetBatches(Batches):
     def _alike(self, source: Lengths, target: Lengths) -> NDArray[np.intp]:
         """The order in which neighbours have similar lengths on both sides.
 
-        Sorted by target length alone, a batch has sources of all lengths. So the sorted targets are parted into bands
-        of `BAND_BATCHES` batches, and each band is sorted by source length, rising and falling in turn.
+        Sorting by target length alone would mix sources of all lengths in a batch. So the sorted targets are split into
+        bands of `BAND_BATCHES` batches, and each band is sorted by source length, alternately ascending and descending.
         """
         by_target = np.argsort(target, kind="stable")
         band = np.empty(len(target), np.int64)
@@ -209,8 +210,8 @@ class TokenBudgetBatches(Batches):
 class SentenceBatches(Batches):
     """Batches of a fixed number of pairs, as in Bahdanau et al. 2015, appendix B.2, and Cho et al. 2014.
 
-    The pairs are shuffled once, before the first epoch. So many batches' worth at a time are sorted by length, by that
-    of the longer side as in the authors' code, and used one after the other from short to long.
+    The pairs are shuffled once, before the first epoch. Groups of `sort_batches` batches are sorted by the length of
+    the longer side, as in the authors' code, and used from short to long.
     """
 
     def __init__(
@@ -224,7 +225,7 @@ class SentenceBatches(Batches):
         sort_batches: int,
         seed: int,
     ) -> None:
-        """As `Batches`; of `batch_sentences` pairs each, sorted within `sort_batches` batches."""
+        """As `Batches`, with `batch_sentences` pairs per batch, sorted within `sort_batches` batches."""
         self._batch_sentences, self._sort_batches = batch_sentences, sort_batches
         super().__init__(source, target, target_tokens=target_tokens, updates=updates, seed=seed)
 

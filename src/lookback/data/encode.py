@@ -1,4 +1,4 @@
-"""The encoded corpus that training reads: made by the tokenize stage, a tokenizer with it.
+"""The encoded corpus that training reads; the tokenize stage writes it together with the tokenizer.
 
 An encoded split is a flat array of ids and an array of offsets for each side, in `.npy` files that are memory-mapped:
 36M pairs need no memory to open.
@@ -24,18 +24,18 @@ from lookback.tokenizer.base import SIDES, UNK, Side, Tokenizer, blocks
 SPLITS = ("train", "valid", "test")
 
 _MANY_PAIRS = 100_000
-"""From here on it pays to start further processes for the Moses tokenizer."""
+"""The smallest number of lines for which further processes for the Moses tokenizer pay off."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoded text holds."""
+    """Statistics of an encoded text."""
 
     pieces: int
     unknown: int
-    """How many of the pieces are UNK."""
+    """Number of UNK pieces."""
     known: NDArray[np.bool_]
-    """[N], the lines that have no UNK."""
+    """[N], true for lines without UNK."""
 
 
 def encode_split(
@@ -57,7 +57,7 @@ def encode_split(
             ids.tofile(out)
     offsets = np.concatenate([np.zeros(1, np.int64), *lengths]).cumsum()
     np.save(offsets_path, offsets)
-    # The header of a .npy file needs the length, which is known only now.
+    # The .npy header needs the length, which is known only now.
     with ids_path.open("wb") as out, body.open("rb") as part:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint16)), "fortran_order": False}
         np.lib.format.write_array_header_1_0(out, {**header, "shape": (int(offsets[-1]),)})
@@ -74,23 +74,22 @@ def tokenize(
     normalization: config.Normalization,
     languages: Mapping[Side, str],
 ) -> dict:
-    """Makes the tokenizer of prepared/train.* and encodes all splits into the folder `encoded`.
+    """Trains the tokenizer on prepared/train.* and encodes all splits into the folder `encoded`.
 
     Args:
         prepared: the folder that `prepare` wrote.
-        encoded: made if it is not there.
-        pairs: how many there are in train.
+        encoded: the output folder, created if missing.
+        pairs: the number of pairs in train.
         settings: which tokenizer.
-        normalization: what `prepare` has done to train.
-        languages: codes such as `fr`; SentencePiece has no use for them.
+        normalization: the Unicode normal form of train.
+        languages: codes such as `fr`; SentencePiece ignores them.
 
     Returns:
-        a manifest: vocabulary, fingerprint, and for each split and side the pieces and pieces a word; of words also
-        how many different ones train has, the share of pieces that are UNK, and how many pairs of sentences have no
-        UNK on either side.
+        a manifest: vocabulary, fingerprint, and for each split and side the pieces and pieces a word; for words also
+        the number of distinct words in train, the share of UNK pieces, and the number of sentence pairs without UNK.
     """
     encoded.mkdir(parents=True, exist_ok=True)
-    for name in files.FILE_NAMES:  # one of the other kind would leave open which is meant
+    for name in files.FILE_NAMES:  # a leftover of the other kind would be ambiguous
         (encoded / name).unlink(missing_ok=True)
     if isinstance(settings, config.Words):
         different = _make_words(prepared, encoded, pairs, settings, normalization, languages)
@@ -127,10 +126,10 @@ def _make_words(
     normalization: config.Normalization,
     languages: Mapping[Side, str],
 ) -> dict[Side, int]:
-    """Writes the tokenizer, and leaves the tokens of train in encoded/train.<side>.tokens.
+    """Writes the tokenizer, and the tokens of train to encoded/train.<side>.tokens.
 
     Returns:
-        how many different words train has.
+        the number of distinct words of each side of train.
     """
     processes = _cores() if pairs >= _MANY_PAIRS else 1
     counts: dict[Side, Counter[str]] = {"source": Counter(), "target": Counter()}

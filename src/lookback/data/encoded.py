@@ -23,7 +23,7 @@ Indices = NDArray[np.int32]
 
 
 class Batch(NamedTuple):
-    """Padded tensors of piece ids, int64, and what the loss is divided by."""
+    """Padded tensors of piece ids, int64, and the loss denominator."""
 
     source: Tensor
     """[B, S]: pieces, EOS, padding."""
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
     target_out: Tensor
     """[B, T]: pieces, EOS, padding."""
     target_tokens: int
-    """Real target tokens of the whole step, on all devices together."""
+    """Number of real target tokens in the whole step, over all devices."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class EncodedSide:
         return self.ids[self.offsets[index] : self.offsets[index + 1]].astype(np.int64)
 
     def lengths(self) -> Lengths:
-        """[N], with the end-of-sentence mark."""
+        """Lengths [N], counting the end-of-sentence mark."""
         return (np.diff(self.offsets) + 1).astype(np.int32)
 
     def padded(self, indices: Indices) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The sentences as one matrix [B, longest + 1], padded with `PAD`; and their lengths without the mark [B].
 
-        Every row ends in at least one `PAD`: room for the mark.
+        Every row ends in at least one `PAD`, as room for the mark.
         """
         starts = self.offsets[indices]
         lengths = self.offsets[indices + 1] - starts
@@ -82,7 +82,7 @@ class EncodedSplit:
 
     @classmethod
     def open(cls, folder: Path, split: str) -> "EncodedSplit":
-        """Maps the arrays of a split (`train`, `valid`, `test`) that the tokenizer has written into `folder`.
+        """Maps the arrays of a split (`train`, `valid`, `test`) that the tokenize stage wrote into `folder`.
 
         Raises:
             LookbackError: an array is missing, unreadable or does not fit the others.
@@ -100,14 +100,14 @@ class EncodedSplit:
         return len(self.words)
 
     def within(self, max_words: int) -> Indices:
-        """The pairs of which neither side has more words than that."""
+        """The pairs with at most `max_words` words on both sides."""
         return np.flatnonzero(self.words.max(axis=1) <= max_words).astype(np.int32)
 
     def batch(self, indices: Indices, rank: int = 0, world_size: int = 1) -> Batch:
-        """The pairs `indices` [B] as padded tensors; of several devices each takes every `world_size`-th row.
+        """The pairs `indices` [B] as padded tensors; with several devices, each takes every `world_size`-th row.
 
-        A device for which no row is left gets one whose target is all padding: it has no loss and no gradient, but the
-        device takes part in the exchange of gradients.
+        A device without a row gets one whose target is all padding. It adds no loss and no gradient, but the device
+        still takes part in the exchange of gradients.
         """
         tokens = int((self.target.offsets[indices + 1] - self.target.offsets[indices]).sum()) + len(indices)
         share = indices[rank::world_size]

@@ -1,15 +1,15 @@
-"""Test sets made of the test set: what its sentences as they came cannot show.
+"""Test sets derived from the test set: joined sentences, and sentences without unknown words.
 
 Joined sentences: the same sentences alone, in twos, in threes and so on, source and reference alike (Varis and Bojar
-2021). A long natural sentence is harder in other ways, too; here the content stays, and only the length grows of what a
-model sees and writes at once. Every version has exactly the same sentences, in one seeded order: line i of `joined-2`
+2021). A long natural sentence is also harder in other ways. Here the content stays the same, and only the length of the
+model's input and output grows. Every version has exactly the same sentences, in one seeded order: line i of `joined-2`
 is lines 2i and 2i + 1 of `joined-1`, with a space between.
 
 Known sentences: those without an unknown word on either side, translated with the unknown word banned in the search
-(Bahdanau et al. 2015, Table 1, "No UNK"). Only a tokenizer of words has unknown words to speak of.
+(Bahdanau et al. 2015, Table 1, "No UNK"). Only a word tokenizer has a relevant number of unknown words.
 
-A set is a folder: `source`, `target`, `words.npy` (uint16 [N, 2], as `prepare` counts them; of joined sentences the
-sum) and `made_of` (for each line the numbers, from 0, of the test sentences it is made of).
+A set is a folder: `source`, `target`, `words.npy` (uint16 [N, 2], as `prepare` counts them; summed for joined
+sentences) and `made_of` (the indices, from 0, of the test sentences in each line).
 """
 
 import json
@@ -30,43 +30,43 @@ from lookback.tokenizer import UNK
 MANIFEST = "manifest.json"
 KNOWN = "known"
 ALONE = "alone"
-"""The subset of a joined set's rows whose translations were made of single sentences, and joined afterwards."""
+"""The `subset` of a joined set's rows whose sentences were translated one by one and joined afterwards."""
 
 
 @dataclass(frozen=True)
 class FurtherSet:
-    """One set, of N lines."""
+    """One test set of N lines."""
 
     name: str
-    """Of its folder and of the files with its translations."""
+    """Name of its folder and of the files with its translations."""
     test_set: str
-    """As `by_length.csv` has it: `joined-2`, or `test` for a part of the test set."""
+    """`test_set` in `by_length.csv`: `joined-2`, or `test` for a part of the test set."""
     subset: str
-    """`all`, or which part of the test set."""
+    """`all`, or the name of the part of the test set."""
     ban_unknown: bool
     sources: list[str]
     references: list[str]
     words: NDArray[np.int64]
-    """[N, 2], of source and reference."""
+    """[N, 2], words of source and reference."""
     made_of: list[list[int]]
-    """For each line the test sentences that are in it."""
+    """For each line, the indices of its test sentences."""
 
 
 def joined_name(count: int) -> str:
-    """The name of the set with so many sentences a line."""
+    """The name of the set with `count` sentences per line."""
     return f"joined-{count}"
 
 
 def joined_lines(words: Sequence[int], settings: Joined, experiment: str) -> list[list[list[int]]]:
-    """Which test sentences each line of each version is made of.
+    """The test sentences that make up each line of each version.
 
     Args:
-        words: of the source of each test sentence.
-        settings: how long a sentence may be, how many are joined, in which order.
-        experiment: opens an error's message.
+        words: the number of source words of each test sentence.
+        settings: the longest sentence, the numbers of sentences to join, and the seed of their order.
+        experiment: the name that error messages begin with.
 
     Returns:
-        a list for each of `settings.join`; of fewer than `settings.groups` groups if the test set has no more.
+        one list for each of `settings.join`; fewer than `settings.groups` groups if the test set is too small.
 
     Raises:
         LookbackError: the test set has too few short sentences for a single group.
@@ -76,7 +76,7 @@ def joined_lines(words: Sequence[int], settings: Joined, experiment: str) -> lis
     groups = min(settings.groups, len(short) // size)
     if not groups:
         raise LookbackError(
-            f"conf/{experiment}.yaml: test_sets.joined: the test set has {len(short)} sentences of at most "
+            f"conf/{experiment}.yaml: test_sets.joined: the test set has only {len(short)} sentences of at most "
             f"{settings.max_words} words, and a group takes {size}; raise max_words, join fewer, or leave it out"
         )
     order = np.random.default_rng(settings.seed).permutation(short)[: groups * size].tolist()
@@ -89,15 +89,15 @@ def derive(
     """Writes the further test sets of an experiment, each into a folder of its name below `output`.
 
     Args:
-        prepared, encoded: the folders of `prepare` and `tokenize`; the test set is read.
-        output: gets the folders and manifest.json.
+        prepared, encoded: the folders of `prepare` and `tokenize`; only the test set is read.
+        output: the folder for the sets and manifest.json.
         settings: `test_sets` of the configuration.
-        tokenize: whether there are unknown words.
-        experiment: opens an error's message.
+        tokenize: tells whether there are unknown words.
+        experiment: the name that error messages begin with.
 
     Returns:
-        the manifest: `sets`, each with its name, `test_set`, `subset`, whether the unknown word is to be banned, and
-        its number of lines; and of joined sentences how many `groups` there are, and how many were asked for.
+        the manifest: `sets`, each with its name, `test_set`, `subset`, whether to ban the unknown word, and its number
+        of lines; and for joined sentences the number of `groups`, and the configured number.
 
     Raises:
         LookbackError: too few short sentences to join.
@@ -128,14 +128,14 @@ def derive(
 
         test = EncodedSplit.open(encoded, "test")
         known = [[i] for i in range(len(test)) if UNK not in test.source[i] and UNK not in test.target[i]]
-        if known:  # without one there is nothing to translate
+        if known:  # an empty set cannot be translated
             write(KNOWN, known, test_set="test", subset=KNOWN, ban_unknown=True)
     (output / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
 def read(folder: Path) -> list[FurtherSet]:
-    """The sets that `derive` wrote there.
+    """The sets that `derive` wrote into `folder`.
 
     Raises:
         LookbackError: the folder has no manifest.

@@ -1,20 +1,20 @@
-"""Beam search: one batched search that translates with every model.
+"""Beam search: one batched search for all models.
 
-At each step every unfinished hypothesis of a sentence is extended by every piece. Of these K * V extensions, those that
-are among the K best and end the sentence are finished; the K best that do not end it go on. A finished hypothesis is
-scored by its log-probability, the end mark's included, divided by a length penalty, the end mark counted in the length:
-that of Wu et al. 2016 (arXiv 1609.08144, section 7), ((5 + length) / 6) ** alpha, or length ** alpha.
+Each step extends every unfinished hypothesis of a sentence by every piece. Of these K * V extensions, those among the K
+best that end the sentence are finished; the K best that do not end it continue. The score of a finished hypothesis is
+its log-probability divided by a length penalty; both include the end mark. The penalty is that of Wu et al. 2016 (arXiv
+1609.08144, section 7), ((5 + length) / 6) ** alpha, or length ** alpha.
 
-A sentence is done as soon as
+A sentence is done as soon as:
 
-- no unfinished hypothesis can overtake its best finished one, however it goes on: log-probabilities only fall, so none
-  can reach more than what it has now over the penalty of the greatest length; or
-- K hypotheses are finished. With K = 1 this makes the search greedy. With more it spares the wait for that bound, which
-  a weak model under a strong length penalty reaches late.
+- no unfinished hypothesis can overtake its best finished one. Log-probabilities only fall, so the bound of a hypothesis
+  is its present log-probability over the penalty of the maximum length; or
+- K hypotheses are finished. With K = 1 this makes the search greedy. With larger K it avoids waiting for the bound,
+  which a weak model under a strong length penalty reaches late.
 
-A sentence that is done leaves the batch. A translation may have at most factor * source pieces + extra pieces; at that
-length only the end mark may follow. It may be asked to have at least so many times the source pieces. Results of a
-sentence do not depend on its batch but for rounding.
+A sentence that is done leaves the batch. A translation has at most factor * source pieces + extra pieces; at that
+length only the end mark may follow. A minimum length, as a multiple of the source pieces, can be set. A sentence's
+result does not depend on its batch, except for rounding.
 """
 
 from collections.abc import Iterable
@@ -33,16 +33,17 @@ IMPOSSIBLE = float("-inf")
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The best translation that was found of one sentence."""
+    """The best translation found for one sentence."""
 
     tokens: list[int]
     """Piece ids without begin and end mark."""
     score: float
-    """Log-probability (natural) over the length penalty."""
+    """Natural log-probability divided by the length penalty."""
     cut_off: bool
-    """Ended by the limit of length: what the model held most probable there was not the end mark."""
+    """Whether the maximum length ended it: the most probable next piece was not the end mark."""
     alignment: Tensor | None = None
-    """[pieces + end mark, source pieces + end mark] on the CPU; only if asked for, and of models that have one."""
+    """[pieces + end mark, source pieces + end mark] on the CPU; None unless requested, and for models without
+    attention."""
 
 
 @torch.no_grad()
@@ -57,11 +58,11 @@ def beam_search(
     """Translate a batch: the best hypothesis of each sentence, in the order of the batch.
 
     Args:
-        model: in eval mode, or dropout makes the result random.
+        model: in eval mode; otherwise dropout makes the result random.
         source: [B, S] int64, pieces and end mark, padded with `PAD`, on the model's device.
         settings: the beam K, the length penalty and the limit of length.
-        alignments: give each hypothesis its alignment, from one more, teacher-forced pass over what was found.
-        banned: ids that are never produced (UNK, say); padding and the begin mark never are.
+        alignments: whether to add each hypothesis's alignment, from one more, teacher-forced pass.
+        banned: ids that are never produced, such as UNK; padding and the begin mark are always banned.
     """
     if not len(source):
         return []
@@ -74,8 +75,8 @@ def beam_search(
     memory = model.encode(source)
     found = [Hypothesis([], IMPOSSIBLE, cut_off=True)] * len(source)
 
-    # What belongs to the sentences that are not done, N of them. All K hypotheses of a sentence begin alike, so only
-    # the first may go on; the others are impossible until better ones take their places.
+    # The state of the N sentences that are not done. All K hypotheses of a sentence start equal, so only the first may
+    # continue; the others have probability 0 until better ones replace them.
     sentences = torch.arange(len(source), device=device)
     state = model.start(select(memory, sentences.repeat_interleave(beam)))
     token = torch.full((len(source) * beam,), BOS, device=device)
@@ -86,7 +87,7 @@ def beam_search(
     best = torch.full((len(source),), IMPOSSIBLE, dtype=dtype, device=device)
     finished = torch.zeros(len(source), dtype=torch.long, device=device)
 
-    length = 0  # of the unfinished hypotheses, in pieces
+    length = 0  # of the unfinished hypotheses in pieces
     while len(sentences):
         logits, state, _ = model.step(state, token)
         log_p = logits.log_softmax(-1, dtype=dtype)  # [N * K, V]
@@ -101,7 +102,7 @@ def beam_search(
             only_end[:, :, EOS] = log_p[at_limit, :, EOS]
             log_p[at_limit] = only_end
 
-        # 2K candidates hold at least K that go on, since each hypothesis can end in one way only.
+        # 2K candidates include at least K that continue, since each hypothesis can end in one way only.
         extended = (totals[:, :, None] + log_p).flatten(1)
         vocabulary = log_p.shape[-1]
         candidate_totals, candidates = extended.topk(min(2 * beam, extended.shape[1]), 1)
@@ -143,8 +144,8 @@ def beam_search(
 
 
 def _penalty(length: Any, settings: config.Translate) -> Any:
-    """Of a hypothesis of so many pieces, the end mark counted; an int or a tensor."""
-    base = (5 + length) / 6 if settings.normalisation == "wu" else length
+    """The length penalty; `length` in pieces counts the end mark, and is an int or a tensor."""
+    base = (5 + length) / 6 if settings.normalization == "wu" else length
     return base**settings.length_penalty
 
 

@@ -1,7 +1,7 @@
 """A dictionary: each source word's best translation, in the order of the source. No network and no search.
 
-It is where translation by machine began, and what a reader may hold the networks against: all that they score beyond it
-is order, agreement, and the choice between several translations of a word.
+Machine translation began with dictionaries, and this one is the baseline for the networks: what they score above it
+comes from word order, agreement, and the choice between several translations of a word.
 """
 
 import json
@@ -41,7 +41,7 @@ class Dictionary:
         return [self.translate_with_alignment(source, settings)[0] for source in sources]
 
     def translate_with_alignment(self, source: Sequence[int], settings: config.Translate) -> tuple[Translation, None]:
-        """A target word for each source word, in order; a word that the dictionary does not have stays as it is."""
+        """A target word for each source word, in order; words outside the dictionary are copied."""
         banned = UNKNOWN_MARK if settings.ban_unknown else None
         found = [(word, self.entries.get(word, word)) for word in self.tokenizer.words(source, "source")]
         words = [word if target == banned else target for word, target in found]

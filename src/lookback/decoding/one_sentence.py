@@ -1,4 +1,4 @@
-"""One line of text through a trained model: its translation and where the decoder looked, for people and programs."""
+"""Translates one line of text with a trained model, and formats translation and alignment as text or JSON."""
 
 import json
 from collections import Counter
@@ -16,41 +16,41 @@ from lookback.errors import LookbackError
 from lookback.tokenizer import UNK, load_tokenizer
 
 SHADES = " ░▒▓█"
-"""Of a weight of 0, 1/4, 1/2, 3/4 and 1, whichever is nearest."""
+"""Symbols for weights of 0, 1/4, 1/2, 3/4 and 1; a weight is rounded to the nearest."""
 MOST = 3
-"""At most so many source words are named beside a target word,"""
+"""The most source words listed beside a target word."""
 LEAST = 0.1
-"""and, after the first, none with less weight than this."""
+"""The least weight of a listed source word after the first."""
 NO_ALIGNMENT = "(no alignment: this model has no attention)"
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A line of text with its translation."""
+    """A line of text and its translation."""
 
     text: str
     translation: Translation
     alignment: WordAlignment | None
-    """Nothing of a dictionary or an RNN encoder-decoder."""
+    """None for a dictionary or an RNN encoder-decoder."""
     unknown: tuple[str, ...]
-    """Words of the text, between spaces, that the tokenizer does not know in whole or in part."""
+    """Words of the text, split at spaces, that contain a piece unknown to the tokenizer."""
 
 
 def translator(
     folder: Path, settings: Translate, normalization: Normalization, hardware: Hardware
 ) -> Callable[[str], Sentence]:
-    """What translates a line with the model of a folder, a network or a dictionary.
+    """A function that translates a line with the model in a folder, a network or a dictionary.
 
-    Control characters and runs of spaces become a space before, as in training text.
+    It first replaces control characters and runs of spaces by one space, as in training text.
 
     Args:
-        folder: that the train stage wrote; nothing else is read.
-        settings: of the search.
-        normalization: the Unicode normal form of the training text; a tokenizer of words knows its own.
-        hardware: where a network computes.
+        folder: the folder that the train stage wrote; nothing else is read.
+        settings: the search settings.
+        normalization: the Unicode normal form of the training text; a word tokenizer stores its own.
+        hardware: the device of a network.
 
     Raises:
-        LookbackError: a file of the folder is missing or damaged; when translating, the text is empty or no UTF-8.
+        LookbackError: a file of the folder is missing or damaged; when translating, the text is empty or not UTF-8.
     """
     tokenizer, cleaned = load_tokenizer(folder, normalization), normaliser(None)
     system = load_translator(folder, tokenizer, hardware)
@@ -63,13 +63,13 @@ def translator(
         line = cleaned(text)
         (ids,) = tokenizer.encode([line], "source")
         if not ids:
-            raise LookbackError(f"text {text!r}: there is no word in it; give a sentence")
+            raise LookbackError(f"text {text!r}: contains no word; give a sentence")
         words, unknown = line.split(" "), []
         if UNK in ids:
             unknown = [w for w, of in zip(words, tokenizer.encode(words, "source"), strict=True) if UNK in of]
         translation, found = system.translate_with_alignment(ids, settings)
         aligned = found and by_words(found.source_pieces, found.target_pieces, found.weights)
-        if aligned and len(aligned.source) == len(words) + 1:  # as they stand in the text, unknown ones too
+        if aligned and len(aligned.source) == len(words) + 1:  # show the words of the text, including unknown ones
             aligned = replace(aligned, source=(*words, aligned.source[-1]))
         return Sentence(text, translation, aligned, tuple(dict.fromkeys(unknown)))
 
@@ -77,7 +77,7 @@ def translator(
 
 
 def as_text(sentence: Sentence, width: int) -> str:
-    """The translation on a line, below it the alignment's `table`, or that there is none."""
+    """The translation on one line, followed by the alignment `table` or a note that there is none."""
     return f"{sentence.translation.text}\n{table(sentence.alignment, width) if sentence.alignment else NO_ALIGNMENT}"
 
 
@@ -95,10 +95,10 @@ def as_json(sentence: Sentence) -> str:
 
 
 def table(alignment: WordAlignment, width: int) -> str:
-    """The alignment for a terminal of that width: for each target word the source words of most weight.
+    """The alignment for a terminal of the given width: for each target word the source words of largest weight.
 
-    Where it fits there is a map between them, a column a source word; numbers above it count the columns. A source word
-    that is there several times has its number behind it.
+    If it fits, a map stands between them, with one numbered column per source word. Repeated source words are followed
+    by their column number.
     """
     longest = max(8, width // 4)
     words = [_shortened(word, longest) for word in alignment.source]
@@ -127,7 +127,7 @@ def table(alignment: WordAlignment, width: int) -> str:
 
 
 def _most(row: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The source words of most weight in a row, with percents."""
+    """The source words of largest weight in a row, with percentages."""
     order = np.argsort(-row, kind="stable")[:MOST]
     return [f"{names[i]} {100 * row[i]:.0f}%" for place, i in enumerate(order) if not place or row[i] >= LEAST]
 

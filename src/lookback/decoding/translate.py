@@ -1,4 +1,4 @@
-"""Translates a test set with a trained model, and measures the model's loss on the references."""
+"""Translates a test set with a trained model, and computes the model's loss on the references."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from lookback.tokenizer import BOS, EOS, PAD, UNK, Side
 
 
 class Pieces(Protocol):
-    """What translating needs of a `Tokenizer`."""
+    """The part of `Tokenizer` that translation uses."""
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
@@ -30,14 +30,14 @@ class Pieces(Protocol):
 
 
 def evenly_by_length(words: ArrayLike, count: int) -> list[int]:
-    """Indices of `count` sentences (fewer of a smaller set) at even steps from the shortest to the longest."""
+    """Indices of `count` sentences (or all of a smaller set) at even steps from the shortest to the longest."""
     order = np.argsort(np.asarray(words), kind="stable")
     steps = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
     return [int(i) for i in order[steps]]
 
 
 def batches_by_length(lengths: Sequence[int], size: int) -> list[np.ndarray]:
-    """Batches of indices of similar length, the longest first, so that too little memory shows at once."""
+    """Batches of indices of similar length, the longest first, so that a lack of memory shows at once."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     return [order[i : i + size] for i in range(0, len(order), size)]
 
@@ -53,7 +53,7 @@ def _banned(settings: Translate) -> tuple[int, ...]:
 
 
 def in_batches(name: str, lengths: Sequence[int], size: int, work: Callable[[np.ndarray], None]) -> None:
-    """Calls `work` with the indices [B] of each batch of sentences, under a progress bar of that name."""
+    """Calls `work` with the indices [B] of each batch of sentences, under a progress bar labelled `name`."""
     with bar(name, len(lengths), " sentences") as progress:
         for indices in batches_by_length(lengths, size):
             work(indices)
@@ -68,7 +68,7 @@ def translate(
 
     Args:
         sources: piece ids of each sentence, without the end mark.
-        name: what the progress bar calls it.
+        name: the label of the progress bar.
     """
     device = next(model.parameters()).device
     found: dict[int, Translation] = {}
@@ -87,7 +87,7 @@ def translate(
 def translate_with_alignment(
     model: TranslationModel, tokenizer: Pieces, source: Sequence[int], settings: Translate
 ) -> tuple[Translation, Alignment | None]:
-    """One sentence, and where the model looked; `None` for a model without attention."""
+    """Translates one sentence and returns its alignment; `None` for a model without attention."""
     device = next(model.parameters()).device
     batch = padded([[*source, EOS]], device)
     best: Hypothesis = beam_search(model, batch, settings, alignments=True, banned=_banned(settings))[0]

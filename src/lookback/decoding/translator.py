@@ -1,7 +1,7 @@
-"""What every trained system offers, network or dictionary, so that no stage asks which it has.
+"""The interface of every trained system, network or dictionary; stages use nothing else.
 
-It is trained and saved by the `trainer` of its entry in `lookback.architectures`, whose code is apart from this: after
-an edit of the search no model is trained again.
+The `trainer` in a system's entry of `lookback.architectures` trains and saves it. That code is separate, so an edit of
+the search does not retrain any model.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from lookback.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Translation:
-    """One sentence's translation, with what evaluation needs to know of it."""
+    """One sentence's translation, with the data that evaluation needs."""
 
     text: str
     pieces: int
     score: float | None
-    """Log-probability divided by the length penalty; nothing of a translation without a search."""
+    """Log-probability divided by the length penalty; None for a translation without a search."""
     cut_off: bool
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Which source pieces the decoder looked at: `weights` [target pieces, source pieces], rows sum to 1."""
+    """The decoder's attention over source pieces: `weights` [target pieces, source pieces]; rows sum to 1."""
 
     source_pieces: list[str]
     target_pieces: list[str]
@@ -38,14 +38,14 @@ class Alignment:
 
 
 class Translator(Protocol):
-    """A trained system, in memory, with its tokenizer. Sentences are piece ids without the end mark."""
+    """A trained system in memory, with its tokenizer. Sentences are piece ids without the end mark."""
 
     FILE_NAME: str
-    """A file that only folders of this kind of system have."""
+    """A file that identifies the folder of this kind of system."""
 
     @classmethod
     def load(cls, folder: Path, tokenizer: Tokenizer, hardware: Hardware) -> Self:
-        """What the trainer saved in the folder, placed where it is to compute.
+        """Loads the system that the trainer saved in the folder, onto the configured device.
 
         Raises:
             LookbackError: a file is missing or damaged.
@@ -53,19 +53,19 @@ class Translator(Protocol):
         ...
 
     def translate(self, sources: Sequence[Sequence[int]], settings: Translate, name: str) -> list[Translation]:
-        """All sentences; `name` is what a progress bar calls it."""
+        """Translates all sentences; `name` labels the progress bar."""
         ...
 
     def translate_with_alignment(
         self, source: Sequence[int], settings: Translate
     ) -> tuple[Translation, Alignment | None]:
-        """One sentence, and where the decoder looked; `None` for a system without attention."""
+        """Translates one sentence and returns its alignment; `None` for a system without attention."""
         ...
 
     def reference_loss(
         self, sources: Sequence[Sequence[int]], references: Sequence[Sequence[int]], batch_sentences: int, name: str
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Nats [N] and pieces [N] of the references, teacher forced; `None` for a system that has no loss."""
+        """Nats [N] and pieces [N] of the references, teacher forced; `None` for a system without a loss."""
         ...
 
 
@@ -73,7 +73,7 @@ def load_translator(folder: Path, tokenizer: Tokenizer, hardware: Hardware) -> T
     """The system in a folder that a trainer wrote.
 
     Raises:
-        LookbackError: there is none, or a file of it is damaged.
+        LookbackError: there is no system, or one of its files is damaged.
     """
     kinds: list[type[Translator]] = [load(path) for path in dict.fromkeys(e.translator for e in ARCHITECTURES.values())]
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""A decoder's attention over whole words: what the tokenizer has split is put together again."""
+"""A decoder's attention over whole words, merged from the tokenizer's pieces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ END = END_MARK
 
 @dataclass(frozen=True, eq=False)
 class WordAlignment:
-    """Which source words the decoder looked at: `weights` [T, S], for each target word its weight on each source word.
+    """The decoder's attention over source words: `weights` [T, S], for each target word its weight on each source word.
 
-    A word is what stands between spaces, its punctuation with it, or a token of a tokenizer of words. Both sides may
-    end with `END`.
+    A word is a whitespace-separated word with its punctuation, or a token of a word tokenizer. Both sides may end with
+    `END`.
     """
 
     source: tuple[str, ...]
@@ -26,14 +26,14 @@ class WordAlignment:
 
 
 def by_words(source_pieces: Sequence[str], target_pieces: Sequence[str], weights: ArrayLike) -> WordAlignment:
-    """The alignment of words that one of pieces makes.
+    """Merges an alignment of pieces into one of words.
 
-    A weight is the sum over the pieces of the source word, so that nothing of a row is lost, and the mean over those
-    of the target word: rows that sum to 1 do so afterwards.
+    A weight is the sum over the pieces of the source word and the mean over the pieces of the target word. So rows that
+    sum to 1 still do.
 
     Args:
-        source_pieces: of `Tokenizer.pieces`, commonly with the end mark.
-        target_pieces: the same of the translation.
+        source_pieces: from `Tokenizer.pieces`, commonly with the end mark.
+        target_pieces: the same for the translation.
         weights: [target pieces, source pieces].
 
     Raises:
@@ -48,9 +48,9 @@ def by_words(source_pieces: Sequence[str], target_pieces: Sequence[str], weights
 
 
 def _members(pieces: Sequence[str]) -> NDArray[np.float64]:
-    """[words, pieces]: 1 where the piece is of the word; the end mark is the last word."""
+    """[words, pieces]: 1 if the piece belongs to the word; the end mark is the last word."""
     numbers = np.array(word_of_piece(pieces), dtype=np.int64)
-    for place in reversed(range(len(pieces))):  # a space after the last word is no word
+    for place in reversed(range(len(pieces))):  # a space after the last word is not a word
         if pieces[place] not in (END_MARK, WORD_MARK):
             break
         numbers[place] -= pieces[place] == WORD_MARK

@@ -1,6 +1,6 @@
-"""BLEU, chrF and what else is counted of translations, for every bucket of length.
+"""BLEU, chrF and the other measures of translations, for every bucket of length.
 
-The scores are those of `lookback.evaluation.metrics`, from sums over the sentences of a bucket.
+The scores are those of `lookback.evaluation.metrics`, computed from sums over the sentences of a bucket.
 
 Translations and references are plain detokenised text, one sentence a string; sacreBLEU tokenises (13a).
 """
@@ -52,44 +52,44 @@ def rows_by_length(
 ) -> list[Row]:
     """Score one system's translations of one test set: a row a bucket, shortest first, then the row over all lengths.
 
-    After these come rows of sliding windows and of buckets in other units, if the settings ask for them; they have no
-    row over all lengths, since it would be the same.
+    Rows of sliding windows and of buckets in other units follow, if the settings ask for them. These have no row over
+    all lengths, since it would be the same.
 
     Args:
-        experiment: goes into the rows as it is, as do the next four and the last three.
-        system: a model and its training length, as bahdanau-60; also opens an error's message.
-        model: without the length.
+        experiment: copied into the rows, like the next four and the last three arguments.
+        system: a model and its training length, such as bahdanau-60; error messages begin with it.
+        model: the name without the length.
         max_train_words: the longest training sentence; None: not known.
         seed: of the training run; None: not known.
-        source_words: [N], the length of each sentence that its bucket is chosen by, in what `bucket_by` says.
+        source_words: [N], the length of each sentence, which decides its bucket, in the unit that `bucket_by` names.
         hypotheses: the N translations.
         references: the N reference translations.
         settings: bucket edges, resamples, confidence and seed of the intervals.
-        sources: the N source sentences; None: not known, and nothing is said of dropped words.
-        lexicon: which words translate which (`lookback.evaluation.lexicon.learn`), if several systems are to share one
-            or further pairs are to be learned from; None: it is learned from sources and references.
-        statistics: of hypotheses and references, where they have been counted before.
-        further_lengths: [N] for each unit of the settings' `further_buckets`, but for source characters.
+        sources: the N source sentences; None: not known, and `dropped` is blank.
+        lexicon: which words translate which (`lookback.evaluation.lexicon.learn`). Give one if several systems share
+            it, or if it is learned from further pairs; None: it is learned from sources and references.
+        statistics: of hypotheses and references, if they have been counted already.
+        further_lengths: [N] for each unit of the settings' `further_buckets`, except source characters.
         cut_off: bool [N], whether the search hit its length limit; None: not known.
         reference_loss: [N], summed negative log-likelihood of each reference, in nats; None: not known.
-        reference_pieces: [N], over how many target pieces each of these sums runs.
+        reference_pieces: [N], the number of target pieces in each of these sums.
         test_set: the name of the set.
         subset: which of its sentences are given.
-        bucket_by: what `source_words` counts.
+        bucket_by: the unit of `source_words`.
 
     Returns:
         Rows with the keys of `COLUMNS`, numbers unrounded. `exact_match` (equal up to white space), `empty`, `cut_off`
-        and `looping` (`lookback.evaluation.diagnosis`) are shares of n; `length_ratio` is tokens of the translations
-        over tokens of the references, as sacreBLEU counts them; `dropped` is source words that are left out, per source
-        word (`lookback.evaluation.lexicon.dropped`), and `repeated` target words that are too much, per word of the
-        translations (`lookback.evaluation.diagnosis.repeated`); `reference_loss` is nats per target piece. The
-        intervals are percentile bootstrap intervals over sentences: they say how far the score depends on the choice of
-        test sentences, not on the training run. What cannot be said is None: all scores where n is 0, intervals where n
-        is 1, what is counted per word where there is no word.
+        and `looping` (`lookback.evaluation.diagnosis`) are shares of n. `length_ratio` is tokens of the translations
+        over tokens of the references, as sacreBLEU counts them. `dropped` is the number of omitted source words per
+        source word (`lookback.evaluation.lexicon.dropped`). `repeated` is the number of surplus target words per word
+        of the translations (`lookback.evaluation.diagnosis.repeated`). `reference_loss` is in nats per target piece.
+        The intervals are percentile bootstrap intervals over sentences: they cover the choice of test sentences, not
+        the training run. Undefined values are None: all scores where n is 0, intervals where n is 1, measures per
+        word where there is no word.
 
     Raises:
-        LookbackError: the inputs are not equally long, empty, or a loss is not a number; the lengths in a unit of
-            `further_buckets` are not given.
+        LookbackError: the inputs differ in length or are empty; a loss is not a number; the lengths in a unit of
+            `further_buckets` are missing.
     """
     lengths = np.asarray(source_words)
     further = dict(further_lengths or {})
@@ -148,12 +148,12 @@ def rows_by_length(
 
 
 def characters(text: str) -> int:
-    """How long a text is in characters other than white space."""
+    """The length of a text in characters, without white space."""
     return len("".join(text.split()))
 
 
 def overall(rows: Iterable[Row]) -> Row:
-    """Of one system's rows, the one over all lengths."""
+    """The row over all lengths, among the rows of one system."""
     return next(row for row in rows if row["bucket_low"] is None and row["bucket_high"] is None)
 
 
@@ -167,7 +167,7 @@ def _scores(bleu: NDArray[np.int64], chrf: NDArray[np.int64], bucket: Bucket, se
         "brevity_penalty": float(brevity_penalty(sums)),
     }
     if len(bleu) > 1:
-        # The bounds are part of the seed, so that two buckets of equal size do not share their chances.
+        # The bounds are part of the seed, so that two buckets of equal size get different resamples.
         low, high = (-1 if bound is None else bound for bound in (bucket.low, bucket.high))
         seed = (settings.seed, low, high)
         resampled = resampled_sums(np.hstack([bleu, chrf]), settings.resamples, seed)
@@ -180,7 +180,7 @@ def _scores(bleu: NDArray[np.int64], chrf: NDArray[np.int64], bucket: Bucket, se
 
 
 def _repetition(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[NDArray, tuple[NDArray, NDArray]]:
-    """Which translations loop [N]; and words too much [N], of words in all [N]."""
+    """Which translations loop [N]; the surplus words [N] and all words [N] of each translation."""
     pairs = [(WORD.findall(h), WORD.findall(r)) for h, r in zip(hypotheses, references, strict=True)]
     counts = np.array([(repeated(*pair), len(pair[0])) for pair in pairs])
     return np.array([looping(*pair) for pair in pairs]), (counts[:, 0], counts[:, 1])
@@ -189,7 +189,7 @@ def _repetition(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[N
 def _dropped(
     sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], lexicon: lexicons.Lexicon | None
 ) -> tuple[NDArray, NDArray]:
-    """Source words dropped [N], of source words in all [N]."""
+    """The dropped source words [N] and all source words [N] of each sentence."""
     if lexicon is None:
         lexicon = lexicons.learn(sources, references)
     lines = zip(sources, hypotheses, references, strict=True)
@@ -202,15 +202,12 @@ def _losses(system: str, sums: ArrayLike | None, pieces: ArrayLike | None) -> tu
     if sums is None and pieces is None:
         return None
     if sums is None or pieces is None:
-        raise LookbackError(f"{system}: reference_loss and reference_pieces are of use only together")
+        raise LookbackError(f"{system}: reference_loss and reference_pieces must be given together")
     sums, pieces = np.asarray(sums, dtype=np.float64), np.asarray(pieces, dtype=np.int64)
     wrong = np.flatnonzero(~np.isfinite(sums) | (pieces < 1))
     if wrong.size:
         raise LookbackError(
             f"{system}: reference {wrong[0] + 1} has a loss of {sums[wrong[0]]} over {pieces[wrong[0]]} pieces; "
-            "a loss must be a finite number and a reference has a piece at least, its end-of-sentence mark"
+            "a loss must be a finite number, and a reference has at least one piece, its end-of-sentence mark"
         )
     return sums, pieces
-
-
-# --- the table on disk ------------------------------------------------------------------------------------------------

@@ -1,36 +1,36 @@
-"""Systems set against each other on the same test sentences, and each against its own training length.
+"""Compare systems with each other on the same test sentences, and each system inside and beyond its training length.
 
 A system is a model and its training length, trained with one seed or several. All numbers are linear in the corpus
-scores of buckets of length, functions of summed sentence statistics (`lookback.evaluation.metrics`); a system's
-number is the mean over its seeds, and `lookback.stats.significance` says what intervals and p mean. The measures:
+scores of buckets of length, which are functions of summed sentence statistics (`lookback.evaluation.metrics`). A
+system's number is the mean over its seeds. `lookback.stats.significance` defines intervals and p. The measures:
 
-- `mean`, `spread`: only of systems with several seeds: mean and standard deviation over the seeds, for every bucket and
-  overall. The spread includes what each seed does with these very sentences.
-- `slope`: the score's change for ten words more, negative where it falls: a line through the scores of the buckets
-  against their mean lengths, by least squares weighted with the number of sentences. The variance of a corpus score
-  goes down with that number, so these are about the weights of least variance; unweighted, a last bucket of a few
-  sentences, farthest out, would count most. The weights are the same for all systems.
-- `capacity`: the fall inside the training length: the score of the second bucket (the first holds phrases more than
-  sentences; but where only two are inside, of the first) less that of the last one that lies whole within it.
-  `extrapolation`: the fall beyond: the score of that bucket less that of the last of all. Positive where the score
-  falls. Neither is free of what makes long sentences hard for every system (set a dictionary beside it). There is no
-  row where there are no two such buckets: a bucket that the training length cuts in two is neither inside nor beyond,
-  and an open bucket is inside if its longest sentence is.
+- `mean`, `spread`: only for systems with several seeds: mean and standard deviation over the seeds, for every bucket
+  and overall. The spread includes the effect of these particular test sentences on each seed.
+- `slope`: the change of the score for ten words more, negative where it falls. It is the slope of a line through the
+  scores of the buckets against their mean lengths, by least squares weighted with the number of sentences. The variance
+  of a corpus score decreases with that number, so these weights are close to those of least variance. Without weights,
+  a last bucket of a few sentences, farthest out, would count most. The weights are the same for all systems.
+- `capacity`: the fall inside the training length: the score of the second bucket less that of the last bucket that is
+  wholly inside. The first bucket holds phrases more than sentences; it is used only where just two are inside.
+  `extrapolation`: the fall beyond the training length: the score of that last bucket less that of the longest bucket of
+  all. Both are positive where the score falls. Both include what makes long sentences hard for every system; compare
+  with a dictionary. There is no row without two such buckets: a bucket that the training length cuts in two is neither
+  inside nor beyond, and an open bucket is inside if its longest sentence is.
 - `difference`: the score of `system` less that of `other`, in every bucket and overall. `p_corrected` is Holm's, over
-  the family of all buckets of one pair of systems and one metric (the row over all lengths is a test of its own, and
-  other pairs are other families).
-- `gap_growth`: the difference of the two slopes: by how much the gap between the systems grows in ten words. The papers
-  claim it: Bahdanau et al. (2015), section 5.2.2 and figure 2.
-- `gap_growth_inside`: the same from those buckets alone that lie whole within the shorter of the two training lengths,
-  so that no length is new to either system. There is no row where there are no two.
-- `joined`: the fall by joining: the score of a set's lines where the sentences were translated one by one and joined
-  afterwards, less the score of the same lines translated at once, against the same references
+  the family of all buckets of one pair of systems and one metric. The row over all lengths is a test of its own, and
+  each pair is a family of its own.
+- `gap_growth`: the difference of the two slopes: how much the gap between the systems grows in ten words. The papers
+  claim such a growth: Bahdanau et al. (2015), section 5.2.2 and figure 2.
+- `gap_growth_inside`: the same, only from the buckets wholly inside the shorter of the two training lengths, so that no
+  length is new to either system. There is no row without two such buckets.
+- `joined`: the fall by joining. The sentences are translated one by one and joined afterwards; the measure is the score
+  of these lines less that of the same lines translated at once, against the same references
   (`lookback.data.testsets`; Varis and Bojar 2021). `p_corrected` is Holm's over all sets of one system and one metric.
 
-Slopes, falls, differences and growths have a p; means and spreads have none, since nobody asks whether a score is 0.
+Slopes, falls, differences and growths have a p. Means and spreads have none: whether a score is 0 is no question.
 
-Slopes and falls pass over buckets of fewer than two sentences, and over sentences without a word. Every bucket has its
-row in the table, however few sentences it has: `n` says so.
+Slopes and falls ignore buckets of fewer than two sentences, and sentences without a word. Every bucket has its row in
+the table, however few sentences it has; `n` gives their number.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ from lookback.stats.buckets import ALL_LENGTHS, Bucket, buckets
 from lookback.stats.significance import Estimate, Sampled, combined, deviations, estimate, holm, spread
 
 SCORES = {"bleu": bleu_score, "chrf": chrf_score}
-"""Metrics: from summed sentence statistics to a score out of 100."""
+"""Metrics: each maps summed sentence statistics to a score out of 100."""
 
 COLUMNS: dict[str, type] = {
     "measure": str,
@@ -72,40 +72,40 @@ COLUMNS: dict[str, type] = {
 }
 """The columns of `comparisons.csv` in order, with the type of each; from `other` on any may be blank (None).
 
-Of a fall, the bounds are those from the first sentence to the last of its two buckets, and `n` is the smaller of their
-two counts; of a slope, `n` is the sentences in all its buckets; of joined sentences, the lines. `seeds` is the smaller
-number of the two systems; where it is 1, interval and p are over sentences alone.
+For a fall, the bounds run from the lower bound of its first bucket to the upper bound of its second, and `n` is the
+smaller of their two counts. For a slope, `n` counts the sentences in all its buckets; for joined sentences, the lines.
+`seeds` is the smaller number of the two systems; where it is 1, interval and p are over sentences alone.
 """
 
 
 @dataclass(frozen=True)
 class System:
-    """What one system made of the N test sentences."""
+    """One system's translations of the N test sentences, as statistics."""
 
     name: str
     max_train_words: int | None
-    """The longest training sentence, in what lengths are counted in; None: not known, which leaves out the falls, and
-    `gap_growth_inside` to any other."""
+    """The longest training sentence, in the unit of the lengths; None: not known, and there are no falls and no
+    `gap_growth_inside` with any other system."""
     statistics: Sequence[NDArray[Any]]
     """For each seed the sentence statistics [N, k] of the metric."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What one system made of the N lines of one set of joined sentences."""
+    """One system's translations of the N lines of one set of joined sentences, as statistics."""
 
     system: str
     test_set: str
-    """As `joined-2`."""
+    """Such as `joined-2`."""
     alone: Sequence[NDArray[Any]]
-    """For each seed the sentence statistics [N, k] of the metric, of sentences translated one by one, then joined."""
+    """For each seed the sentence statistics [N, k] of the metric: sentences translated one by one, then joined."""
     together: Sequence[NDArray[Any]]
-    """Of as many seeds: of the same lines, translated at once."""
+    """The same for the same lines translated at once, with as many seeds."""
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """A bucket and every system's score of it."""
+    """A bucket and every system's score on it."""
 
     bucket: Bucket
     n: int
@@ -123,22 +123,22 @@ def compare(
     test_set: str = "test",
     bucket_by: str = "source_words",
 ) -> list[Row]:
-    """All measures above, of all systems and of every two of them in the order given.
+    """All measures above except `joined`, for all systems and for every pair of them in the order given.
 
     Args:
         systems: with different names.
-        lengths: [N], of each sentence, in what `bucket_by` says.
+        lengths: [N], of each sentence, in the unit that `bucket_by` names.
         settings: bucket edges, resamples, confidence and seed. Resamples are those of `rows_by_length`: within each
             bucket, and over the whole set for the numbers over all lengths.
-        metric: of `SCORES`.
-        test_set: goes into the rows, as does `bucket_by`.
+        metric: a key of `SCORES`.
+        test_set: copied into the rows, like `bucket_by`.
 
     Returns:
-        Rows with the keys of `COLUMNS`, numbers unrounded. What cannot be said is None: all where n is 0; interval and
-        p where it is 1.
+        Rows with the keys of `COLUMNS`, numbers unrounded. Undefined values are None: all where n is 0; interval and p
+        where n is 1.
 
     Raises:
-        LookbackError: no sentences, or a system has not as many as there are lengths.
+        LookbackError: there are no sentences, or a system has another number of them than there are lengths.
     """
     lengths = np.asarray(lengths)
     if not lengths.size:
@@ -159,15 +159,15 @@ def compare(
 
 
 def compare_joined(joined: Sequence[Joined], settings: Evaluate, *, metric: str = "bleu") -> list[Row]:
-    """The measure `joined` of every system and set.
+    """The measure `joined` for every system and set.
 
     Args:
-        joined: with a different pair of system and set each.
-        settings: resamples, confidence and seed. Resamples are of lines, those of `rows_by_length` over all lengths.
-        metric: of `SCORES`.
+        joined: each with a different pair of system and set.
+        settings: resamples, confidence and seed. Lines are resampled, as in `rows_by_length` over all lengths.
+        metric: a key of `SCORES`.
 
     Returns:
-        Rows as `compare` gives them, `n` being lines, without bounds.
+        Rows like those of `compare`, without bounds; `n` counts lines.
     """
     common = dict.fromkeys(COLUMNS) | {"measure": "joined", "metric": metric, "bucket_by": "source_words"}
     rows: list[Row] = []
@@ -191,7 +191,7 @@ def _fall_by_joining(item: Joined, settings: Evaluate, metric: str) -> Estimate:
 
 
 def _scored(systems: Sequence[System], lengths: NDArray, settings: Evaluate, metric: str) -> Iterator[_Scored]:
-    """The buckets, shortest first, and last the one of all lengths."""
+    """The buckets, shortest first; the bucket of all lengths is last."""
     runs = [(system.name, statistics) for system in systems for statistics in system.statistics]
     names = np.array([name for name, _ in runs])
     side_by_side = np.concatenate([statistics for _, statistics in runs], axis=1, dtype=np.float64)
@@ -246,12 +246,12 @@ def _alone(systems: Sequence[System], scored: Sequence[_Scored], settings: Evalu
 
 
 def _along(scored: Sequence[_Scored]) -> list[_Scored]:
-    """The buckets that slopes and falls are made of."""
+    """The buckets that slopes and falls use."""
     return [part for part in scored if not part.bucket.is_all and part.bucket.high != 0 and part.n > 1]
 
 
 def _slopes(along: Sequence[_Scored]) -> dict[str, Sampled]:
-    """Of every system, the score's change for ten words more; nothing where there are no two buckets."""
+    """For every system the change of the score for ten words more; empty without two buckets."""
     if len(along) < 2:
         return {}
     n, x = np.array([part.n for part in along]), np.array([part.mean_length for part in along])
@@ -261,14 +261,14 @@ def _slopes(along: Sequence[_Scored]) -> dict[str, Sampled]:
 
 
 def _inside(along: Sequence[_Scored], words: int | None) -> list[_Scored]:
-    """The buckets that lie whole within a training length; none where it is not known."""
+    """The buckets wholly inside a training length; none where it is not known."""
     if words is None:
         return []
     return [p for p in along if (p.longest if p.bucket.high is None else p.bucket.high) <= words]
 
 
 def _falls(along: Sequence[_Scored], max_train_words: int | None) -> dict[str, tuple[_Scored, _Scored]]:
-    """The two buckets of each fall that there is."""
+    """The two buckets of each fall that exists."""
     inside, falls = _inside(along, max_train_words), {}
     if len(inside) > 1:
         falls["capacity"] = (inside[1 if len(inside) > 2 else 0], inside[-1])
@@ -297,7 +297,7 @@ def _between(systems: Sequence[System], scored: Sequence[_Scored], settings: Eva
 
 
 def _corrected(family: Sequence[Estimate]) -> dict[int, float]:
-    """The p of a family, corrected, by the place in it; of one that has no p there is none."""
+    """The corrected p of a family, by index; estimates without a p are left out."""
     tested = {i: found.p for i, found in enumerate(family) if found.p is not None}
     return dict(zip(tested, holm(list(tested.values())), strict=True))
 
@@ -311,7 +311,7 @@ def _estimate(numbers: Mapping[str, Sampled], systems: Sequence[System], setting
 
 
 def _no_test(found: Estimate) -> Estimate:
-    """Of a score alone nobody asks whether it is 0."""
+    """Without p: whether a score alone is 0 is no question."""
     return Estimate(found.value, found.low, found.high, None, found.seeds)
 
 

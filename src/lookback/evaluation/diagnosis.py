@@ -1,7 +1,7 @@
-"""What went wrong in one translation, in a few words, by comparing it with its reference.
+"""What went wrong in one translation, in a few words, by comparison with its reference.
 
-A reader's aid beside the examples of a report: each tag is a plain count with a definition, not a judgement. On free
-text a good translation may use other words than the reference, and will carry tags for it.
+The tags help the reader of a report's examples. Each is a plain count with a definition, not a judgement. On free text
+a good translation may use other words than the reference, and gets tags for them.
 """
 
 import re
@@ -14,9 +14,9 @@ WORD = re.compile(r"\w+|[^\w\s]")
 """A run of letters and digits, or a single other mark."""
 
 SHORTEST, LONGEST = 0.8, 1.25
-"""Of the reference's words: a translation with fewer is too short, with more too long."""
+"""Shares of the reference's words: a translation with fewer is too short, with more too long."""
 LOOP = 4
-"""So many words in a row that only repeat the words before them make a loop."""
+"""A loop is at least this many words in a row that only repeat the words before them."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Diagnosis:
     """One translation against its reference, in words and punctuation marks as `WORD` finds them, case kept."""
 
     words: int
-    """In the translation."""
+    """The number in the translation."""
     reference_words: int
     missing: int
-    """Words of the reference that the translation does not have, each as often as it lacks."""
+    """Words of the reference that the translation lacks, with multiplicity."""
     added: int
-    """Words of the translation that the reference does not have, each as often as it is too much."""
+    """Words of the translation that the reference lacks, with multiplicity."""
     looping: bool
-    """A stretch of words follows directly on itself, so that `LOOP` words or more (and all of the stretch) only repeat
-    those before them; and the reference does nothing of the kind."""
+    """A stretch of words is followed by itself, so that at least `LOOP` words (and the whole stretch) only repeat those
+    before them; and the reference has no such loop."""
     cut_off: bool
     """The search stopped at its length limit before the translation ended."""
     exact: bool
@@ -40,7 +40,7 @@ class Diagnosis:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What to print: the gravest first; ("exact",) if nothing is wrong."""
+        """The tags to print, the most serious first; ("exact",) if nothing is wrong."""
         if self.exact:
             return ("exact",)
         if not self.words:
@@ -87,10 +87,10 @@ def looping(words: Sequence[str], reference_words: Sequence[str]) -> bool:
 
 
 def repeated(words: Sequence[str], reference_words: Sequence[str]) -> int:
-    """Words of the translation that stand there once more than in the reference, or a second time where that has none.
+    """The number of surplus words: occurrences beyond those in the reference, and beyond the first.
 
-    Each as often as it is too much; cf. the over-translation of Tu et al. 2016 ("Modeling Coverage for Neural Machine
-    Translation"), counted by people. A reference scores 0 against itself.
+    Compare the over-translation of Tu et al. 2016 ("Modeling Coverage for Neural Machine Translation"), which people
+    counted. A reference scores 0 against itself.
     """
     want = Counter(reference_words)
     return sum(times - max(want[word], 1) for word, times in Counter(words).items() if times > max(want[word], 1))
@@ -99,9 +99,9 @@ def repeated(words: Sequence[str], reference_words: Sequence[str]) -> int:
 def loops(words: Sequence[str]) -> bool:
     """Whether some stretch of n words is followed by itself over at least max(`LOOP`, n) words.
 
-    So: one word five times, two words three times, four words or more twice.
+    That is: one word five times, two words three times, four words or more twice.
     """
-    if len(words) - len(set(words)) < LOOP:  # nothing stands there again so often
+    if len(words) - len(set(words)) < LOOP:  # too few repeated words for a loop
         return False
     for period in range(1, len(words) // 2 + 1):
         repeats = (word == before for word, before in zip(words[period:], words, strict=False))

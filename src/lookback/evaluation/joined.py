@@ -1,4 +1,4 @@
-"""What a system wrote of single sentences, put together as the lines of a set of joined sentences."""
+"""A system's translations of single sentences, joined like the lines of a set of joined sentences."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from lookback.data.testsets import FurtherSet
 def put_together(translations: Sequence[str], singles: FurtherSet, lines: FurtherSet) -> list[str]:
     """The translations of N single sentences, one for each line of `singles`, joined as the sentences of `lines` are.
 
-    They and the translations of those lines at once are scored on the same references, so all that they differ by
-    comes of translating the sentences at once.
+    These lines and the translations of the same lines at once are scored on the same references. So only translating
+    the sentences at once can make the scores differ.
     """
     of_sentence = {line[0]: text for line, text in zip(singles.made_of, translations, strict=True)}
     return [" ".join(of_sentence[i] for i in line) for line in lines.made_of]

@@ -1,4 +1,4 @@
-"""BLEU and chrF from sufficient statistics: sacreBLEU counts once a sentence, every score is a function of a sum.
+"""BLEU and chrF from sufficient statistics: sacreBLEU counts each sentence once, and every score is made from sums.
 
 Each sentence leaves a short vector of counts. The score of any set of sentences (a bucket, a test set, a bootstrap
 resample) is a function of the sum of their vectors. It is corpus BLEU (Papineni et al. 2002) as the `sacrebleu` command
@@ -20,19 +20,19 @@ from lookback.errors import LookbackError
 
 NGRAM_ORDER = 4
 BLEU_STATISTICS = 2 + 2 * NGRAM_ORDER
-"""Length of translation and of reference in tokens; correct n-grams for n = 1..4; n-grams in all, for n = 1..4."""
+"""Length of translation and of reference in tokens; correct n-grams for n = 1..4; all n-grams for n = 1..4."""
 CHARACTER_ORDER = 6
 CHRF_STATISTICS = 3 * CHARACTER_ORDER
 """For n = 1..6: character n-grams in the translation, in the reference, in both."""
 
 
 PART = 5_000
-"""Sentences that sacreBLEU is given at once."""
+"""Sentences that sacreBLEU gets at once."""
 
 
 @dataclass(frozen=True)
 class SentenceStatistics:
-    """What the scores of N translations are computed from, and the signatures to print beside them."""
+    """The statistics from which scores of N translations are computed, and the signatures to print with them."""
 
     bleu: NDArray[np.int64]
     """[N, BLEU_STATISTICS]"""
@@ -46,12 +46,12 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
     """Have sacreBLEU count the n-grams of each translation against its one reference.
 
     Raises:
-        LookbackError: there are no sentences, or not as many translations as references.
+        LookbackError: there are no sentences, or the numbers of translations and references differ.
     """
     check_counts("hypotheses", hypotheses, references)
     bleu, chrf = BLEU(), CHRF(char_order=CHARACTER_ORDER)
     # Private, hence the cap on sacreBLEU's version in pyproject.toml: no public call returns the statistics of chrF.
-    # A part at a time, since it keeps the n-grams of all references that it is given: 50 kB a sentence.
+    # A part at a time, since sacreBLEU keeps the n-grams of all references that it gets: 50 kB a sentence.
     bleu_counts, chrf_counts = (
         np.vstack(
             [
@@ -67,9 +67,9 @@ def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str]) ->
 def bleu_score(sums: ArrayLike) -> NDArray[np.float64]:
     """Corpus BLEU, 0 to 100, of summed statistics [..., BLEU_STATISTICS]: [...].
 
-    As sacreBLEU's default: orders 1 to 4 always, and the k-th order in a row that matches nothing counts as 1 / 2**k
-    of a match (`smooth:exp`), unless not even a word matches. A set with no translation of four tokens or more has
-    BLEU 0, however good it is; that is also what sacreBLEU says.
+    As sacreBLEU's default: always orders 1 to 4; the k-th order without a match counts as 1 / 2**k of a match
+    (`smooth:exp`), unless not even a word matches. A set without a translation of four tokens or more has BLEU 0,
+    however good it is, as in sacreBLEU.
     """
     sums = np.asarray(sums, dtype=np.float64)
     correct, total = sums[..., 2 : 2 + NGRAM_ORDER], sums[..., 2 + NGRAM_ORDER :]

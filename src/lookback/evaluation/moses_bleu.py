@@ -1,14 +1,15 @@
-"""A second BLEU, as near to the papers' as their texts allow, so that published and measured can be compared at all.
+"""Tokenised BLEU (`legacy`): as close to the papers' BLEU as their texts allow, to compare published and measured.
 
-Bahdanau et al. 2015 and Vaswani et al. 2017 scored tokens of the Moses tokenizer with multi-bleu: no smoothing, so an
-order without a match makes the score 0, and of English-German, by a custom that Vaswani et al. do not name, compounds
-were split at their hyphens on both sides. sacreBLEU tokenises otherwise (13a); of the same output the two differ by up
-to 1.8 BLEU (Post 2018).
+Bahdanau et al. 2015 and Vaswani et al. 2017 scored tokens of the Moses tokenizer with multi-bleu. It does not smooth,
+so an order without a match makes the score 0. For English-German, by a custom that Vaswani et al. do not mention,
+compounds were split at their hyphens on both sides. sacreBLEU tokenises differently (13a); on the same output the two
+differ by up to 1.8 BLEU (Post 2018).
 
-Here both sides are plain text, tokenised by sacremoses with the rules of the target language. Not certain, and not
-done: which punctuation and quotation marks were made alike before (the script of tensor2tensor does so for the
-translations), and which version of Moses; nor is it the same to tokenise detokenised text and to score the tokens that
-a model wrote. So this is a score with a label, never to be mixed with sacreBLEU's.
+Here both sides are plain text, tokenised by sacremoses with the rules of the target language. Three things differ from
+the papers or are unknown. The papers do not say which punctuation and quotation marks they unified (the script of
+tensor2tensor does so for the translations), so none are unified here. Their version of Moses is not known. And they
+scored the tokens that a model wrote, while detokenised text is tokenised here. So this score has its own label; never
+mix it with sacreBLEU's.
 """
 
 import re
@@ -28,13 +29,13 @@ from lookback.stats.bootstrap import percentile_interval, resampled_sums
 from lookback.stats.buckets import Bucket
 
 Kind = Literal["moses", "moses-split"]
-"""What the tokens are; see `tokens`."""
+"""The kind of tokens; see `tokens`."""
 
 _HYPHEN = re.compile(r"(\S)-(\S)")
 
 
 def tokens(lines: Sequence[str], language: str, split: bool) -> list[str]:
-    """The Moses tokens of each line, with a space between; with `split`, a compound at each hyphen within it.
+    """The Moses tokens of each line, separated by spaces; with `split`, compounds are split at their hyphens.
 
     The hyphen between two halves becomes the token `##AT##-##AT##`, which is no word of any text.
     """
@@ -44,9 +45,9 @@ def tokens(lines: Sequence[str], language: str, split: bool) -> list[str]:
 
 
 def unsmoothed(sums: ArrayLike) -> NDArray[np.float64]:
-    """Corpus BLEU, 0 to 100, of summed statistics [..., BLEU_STATISTICS], as multi-bleu has it: [...].
+    """Corpus BLEU, 0 to 100, of summed statistics [..., BLEU_STATISTICS], as multi-bleu computes it: [...].
 
-    Where an order has no match it is 0.
+    It is 0 where an order has no match.
     """
     sums = np.asarray(sums, dtype=np.float64)
     return np.where((sums[..., 2 : 2 + NGRAM_ORDER] > 0).all(axis=-1), bleu_score(sums), 0.0)
@@ -64,11 +65,11 @@ def with_legacy(
 ) -> list[Row]:
     """The rows of `rows_by_length` for the same lines, with the columns `legacy_*` filled in.
 
-    The intervals are made of the same resamples as those of `bleu`.
+    The intervals use the same resamples as those of `bleu`.
 
     Args:
-        rows: one a bucket, and one over all lengths; those of buckets in other units than source words stay blank.
-        source_words: [N], as `rows_by_length` was given it.
+        rows: one a bucket, and one over all lengths; rows of buckets in units other than source words stay blank.
+        source_words: [N], as given to `rows_by_length`.
         hypotheses, references: N lines each of plain text.
         language: of both, a code such as `fr`.
         kind: of the tokens.

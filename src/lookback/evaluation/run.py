@@ -26,7 +26,7 @@ class FurtherTranslations:
     of: FurtherSet
     hypotheses: Sequence[str]
     search: Mapping[str, Sequence[float] | None]
-    """As that of `evaluate`."""
+    """As in `evaluate`."""
 
 
 def evaluate(
@@ -65,7 +65,7 @@ def evaluate(
         LookbackError: the numbers of lines differ.
     """
     texts: dict[str, Any] = {"source_words": source_words, "hypotheses": hypotheses, "references": references}
-    # One lexicon for all sets, which are made of the same sentences: dropped words are counted in the same way.
+    # One lexicon for all sets, since they have the same sentences: dropped words are counted in the same way.
     known = lexicon.learn(sources, references) if len(sources) == len(references) else None
     own: dict[str, Any] = {"sources": sources, "lexicon": known}
     rows = _rows(run, settings, target_language, search, own=own | {"further_lengths": further_lengths}, **texts)
@@ -76,7 +76,7 @@ def evaluate(
     record = {key: value for key, value in training.items() if key != "history"} | {"run": run.model_dump()}
     _write_json(output / "run.json", record)
     _write_json(output / "metrics.json", _metrics(rows, training))
-    # One line for each example, without spaces: indented, each percent of the alignments would take a line.
+    # One line for each example, without spaces: with indents, each percent of the alignments would take a line.
     kept = [_example(example, sources, references, source_words) for example in examples]
     lines = [json.dumps(example, ensure_ascii=False, separators=(",", ":")) for example in kept]
     (output / "examples.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
@@ -118,7 +118,7 @@ def _rows(
 
 
 def _as_shared_out(settings: Evaluate, rows: Sequence[Row]) -> Evaluate:
-    """Settings for the further sets: the buckets of the test set, since a part of it would be merged into others."""
+    """Settings for the further sets: the buckets of the test set, since merging a subset would give other buckets."""
     unit = overall(rows)["bucket_by"]
     edges = tuple(row["bucket_high"] for row in rows if row["bucket_by"] == unit and row["bucket_high"])
     changes = {"bucket_edges": edges, "merge_below": 0, "further_buckets": {}, "window": None}
@@ -190,7 +190,7 @@ def _example(
 
 
 def _in_percent(alignment: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights in whole percent, as precise as a picture, in a third of the bytes."""
+    """Weights in whole percent: precise enough for a picture, in a third of the bytes."""
     percent = [[round(100 * weight) for weight in row] for row in alignment["weights"]]
     pieces = {side: alignment[side] for side in ("source_pieces", "target_pieces")}
     return pieces | {"percent": percent}

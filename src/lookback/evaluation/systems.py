@@ -1,4 +1,4 @@
-"""A system and one of its scores, as the report and `lookback.score` tell of them."""
+"""A system and one of its scores, as the report and `lookback.score` use them."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ SPARSE = 50
 
 @dataclass(frozen=True)
 class System:
-    """A model with the longest sentence it was trained on; its seeds are repetitions of one system."""
+    """A model and the longest sentence it was trained on; its seeds are repetitions of one system."""
 
     model: str
     max_train_words: int
@@ -24,10 +24,10 @@ class System:
 
 @dataclass(frozen=True)
 class Score:
-    """One score of one system on one bucket, NaN where there is none.
+    """One score of one system on one bucket; NaN where it is missing.
 
     With several seeds, `value` is their mean and `low` to `high` spans all their intervals: from the lowest lower bound
-    to the highest upper bound. A difference between two such spans shows in every pairing of the seeds.
+    to the highest upper bound. If two such spans do not meet, the scores differ in every pairing of the seeds.
     """
 
     value: float

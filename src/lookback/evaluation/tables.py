@@ -1,4 +1,4 @@
-"""The table of scores: its columns, written and read again."""
+"""The table of scores, `by_length.csv`: its columns, writing and reading."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -46,7 +46,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 DECIMALS: dict[str, int] = dict.fromkeys(
     [f"{score}{bound}" for score in ("bleu", "chrf", "legacy_bleu") for bound in ("", "_low", "_high")], 2
 )
-"""Of the scores out of 100; other fractions are written with 4."""
+"""Decimals of the scores out of 100; other fractions have 4."""
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

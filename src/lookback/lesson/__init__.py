@@ -1,8 +1,8 @@
 """A page that explains the kinds of attention with small worked numbers, all computed by the library itself.
 
-`worked` holds the inputs and calls `lookback.models.attention`; `layers` takes a trained model's weights into a small
-file; `drawing` draws; `lesson` tells, section by section (`self_attention`, `decoder`, `transformer`), and `page` puts
-all of it into index.html and README.md.
+`worked` has the inputs and calls `lookback.models.attention`. `layers` saves the weights of a trained model in a small
+file. `drawing` draws. `lesson` lists the sections (`self_attention`, `decoder`, `transformer`), and `page` puts them
+into index.html and README.md.
 """
 
 from lookback.lesson.lesson import HEADLINE

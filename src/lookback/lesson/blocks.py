@@ -1,4 +1,4 @@
-"""What the page is made of, and how numbers look on it."""
+"""The parts of the page, and the format of its numbers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lookback.rendering.table import Table
 
 @dataclass(frozen=True)
 class Formula:
-    """Plain text, each line on its own."""
+    """A formula in plain text, by line."""
 
     lines: tuple[str, ...]
 
@@ -22,18 +22,18 @@ Block = str | Formula | Table | Drawing
 @dataclass(frozen=True)
 class Section:
     name: str
-    """For links to it."""
+    """The name in links."""
     title: str
     blocks: tuple[Block, ...]
 
 
 def number(value: float | Tensor, digits: int = 2) -> str:
-    """Rounded the same on every machine, also halfway between two; with a minus sign."""
+    """A number, rounded the same on every machine, also halfway between two; with a real minus sign."""
     return f"{round(float(value), 9) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def factor(value: float | Tensor) -> str:
-    """An input within a product."""
+    """An input as a factor of a product, in brackets if negative."""
     return f"({number(value, 1)})" if value < 0 else number(value, 1)
 
 
@@ -42,7 +42,7 @@ def vector(values: Iterable[float] | Tensor, digits: int = 2) -> str:
 
 
 def matrix_rows(*matrices: Tensor) -> tuple[tuple[str, ...], ...]:
-    """Matrices beside one another, a row of all of them a row."""
+    """Matrices side by side: each row has the same row of all of them."""
     return tuple(
         (f"row {index}", *(vector(row, 1) for row in rows))
         for index, rows in enumerate(zip(*matrices, strict=True), start=1)

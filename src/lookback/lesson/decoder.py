@@ -1,7 +1,7 @@
 """Sections 5 and 6: a decoder that looks at the source.
 
-Every result comes from `worked`, formatted here. A sentence says what a number is, and leaves what it shows to the
-reader wherever other inputs could show something else.
+Every result comes from `worked` and is formatted here. A sentence says what a number is. It does not interpret the
+number where other inputs could show something else.
 """
 
 from lookback.lesson import worked

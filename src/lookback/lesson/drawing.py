@@ -1,7 +1,7 @@
-"""The pictures: maps of weights, with the weights written into them where they are few; and waves.
+"""The pictures: maps of weights, with numbers in the cells if they are few; and waves.
 
-Maps are written as SVG here: matplotlib's files of so many small ones would be ten times as large. A panel is one file,
-and stands in the HTML page, too; a drawing is panels under one caption.
+Maps are written as SVG directly: matplotlib's files of so many small maps would be ten times as large. A panel is one
+file, and is part of the HTML page, too. A drawing is several panels with one caption.
 """
 
 import html
@@ -19,9 +19,9 @@ from lookback.rendering.figures import SHADES, save
 from lookback.rendering.looks import MARKERS, OKABE_ITO
 
 FONT = 12
-"""Pixels, as all lengths here; a letter is about 0.6 of it wide."""
+"""Pixels, like all lengths here; a letter is about 0.6 of it wide."""
 SMALL_CELL, LARGE_CELL = 16, 34
-"""Without numbers and with them."""
+"""The size of a cell without and with numbers."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Panel:
     width: int
     """Pixels."""
     alternative: str
-    """What it shows, in words, for those who do not see it."""
+    """The text alternative."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Drawing:
 
 
 def percent(weight: float) -> str:
-    """A weight in whole percents, without the sign; nothing for exactly 0, which only a mask gives."""
+    """A weight in whole percent, without the sign; empty for exactly 0, which only a mask gives."""
     return f"{round(100 * weight, 9):.0f}" if weight else ""
 
 
 def numbered(label: str, rows: Sequence[str], columns: Sequence[str], weights: ArrayLike | Tensor) -> Panel:
-    """Few weights [rows, columns], each in whole percents in its cell."""
+    """A map of few weights [rows, columns], with whole percents in the cells."""
     values = np.asarray(weights)
     told = (f"{row}: {' '.join(percent(w) or 'none' for w in line)}" for row, line in zip(rows, values, strict=True))
     columns_told = f"in percent for {', '.join(columns)}"
@@ -56,7 +56,7 @@ def numbered(label: str, rows: Sequence[str], columns: Sequence[str], weights: A
 def plain(
     label: str, rows: Sequence[str], columns: Sequence[str], weights: ArrayLike | Tensor, alternative: str
 ) -> Panel:
-    """Many weights [rows, columns], as shades alone."""
+    """A map of many weights [rows, columns], only as shades."""
     return _map(label, rows, columns, np.asarray(weights), alternative, numbers=False)
 
 
@@ -67,7 +67,7 @@ def _map(
     left, top = (math.ceil(0.62 * FONT * max(map(len, names))) + 6 for names in (rows, columns))
     across, down = cell * len(columns), cell * len(rows)
     width, height = left + across + 2, top + down + (22 if label else 2)
-    middle = round(0.36 * FONT)  # from the middle of a line of text to its foot
+    middle = round(0.36 * FONT)  # from the middle of a line of text to its baseline
     parts = [f'<rect width="{width}" height="{height}" fill="#fff"/>']
     shades = np.round(np.clip(weights, 0, 1) * SHADES).astype(int)
     for shade in np.unique(shades[shades > 0]):  # the cells of one shade are one path, as in the report
@@ -102,7 +102,7 @@ def _text(x: int, y: int, text: str, attributes: str) -> str:
 
 
 def waves(signals: Tensor, columns: Sequence[int], alternative: str) -> Panel:
-    """Some columns of the sinusoids [positions, width] as lines; in the style that is set."""
+    """Some columns of the sinusoids [positions, width] as lines, in the current style."""
     figure = Figure(figsize=(4.8, 2.9), layout="constrained")
     axes = figure.add_subplot()
     for column, color, marker in zip(columns, OKABE_ITO, MARKERS, strict=False):

@@ -1,7 +1,7 @@
-"""What the encoder of a trained Transformer makes of one sentence: a small file that is in git, as the weights are not.
+"""The encoder of a trained Transformer on one sentence: a small file in git, since the model's weights are not in git.
 
-The model is used as it is: hooks note what goes through its layers, and each layer's own modules, called once more on
-that, give the weights of its heads.
+The model is used unchanged. Hooks record the inputs of its layers, and each layer's own modules, called again on these
+inputs, give the weights of its heads.
 """
 
 import json
@@ -27,7 +27,7 @@ MAKE = "run `python -m pipeline.mechanisms --layers models/demo/transformer-60-s
 
 
 class Origin(Settings):
-    """Which model it was, as its training.json has it."""
+    """The model, from its training.json."""
 
     experiment: str
     run: str
@@ -39,28 +39,28 @@ class Origin(Settings):
 
 
 class Layers(Settings):
-    """The file. Numbers in whole percents; S pieces, the end mark among them."""
+    """The content of the file. Numbers are in whole percent; S counts pieces, including the end mark."""
 
     model: Origin
     sentence: str
     translation: str
-    """Of the same model, by beam search."""
+    """By the same model, with beam search."""
     pieces: list[str]
     attention: list[list[list[list[int]]]]
-    """[layers, heads, S, S]: the weights of the encoder's self-attention; a row sums to 100, but for rounding."""
+    """[layers, heads, S, S]: the weights of the encoder's self-attention; a row sums to 100, except for rounding."""
     cosine: list[list[list[int]]]
-    """[layers + 1, S, S]: cosine similarity of the vectors, first of those that go into the first layer."""
+    """[layers + 1, S, S]: cosine similarity of the vectors, before the first layer and after each."""
 
 
 def trace(model: Transformer, source: Tensor) -> tuple[Tensor, Tensor]:
-    """What goes through the encoder, for one sentence [1, S].
+    """The weights and vectors of the encoder, for one sentence [1, S].
 
     Returns:
         the weights of each layer's heads [layers, heads, S, S]; and the vectors before the first layer and after each,
         [layers + 1, S, D].
 
     Raises:
-        LookbackError: the model's self-attention heeds distances, so that its weights are not those of plain heads.
+        LookbackError: the model's self-attention uses distances, so its weights are not those of plain heads.
     """
     if model.positions not in ("sinusoidal", "learned", "none"):
         raise LookbackError(
@@ -80,7 +80,7 @@ def trace(model: Transformer, source: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def measure(folder: Path) -> Layers:
-    """Of the trained model in `folder`, as the train stage writes it.
+    """The content of the file, for the trained model in `folder`, which the train stage writes.
 
     Raises:
         LookbackError: a file of the folder is missing or damaged, or it holds another kind of model.
@@ -126,7 +126,7 @@ def _origin(path: Path) -> Origin:
 
 
 def save(layers: Layers, path: Path) -> None:
-    """A line for each key and each matrix: small, and a change shows in a diff."""
+    """Write one line for each key and each matrix: small, and a diff shows changes."""
     lines = []
     for key, value in layers.model_dump().items():
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -136,10 +136,10 @@ def save(layers: Layers, path: Path) -> None:
 
 
 def load(path: Path) -> Layers:
-    """The file that `save` wrote.
+    """Read the file that `save` wrote.
 
     Raises:
-        LookbackError: it is not there, or not such a file.
+        LookbackError: the file is missing or malformed.
     """
     try:
         return Layers.model_validate_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What the page tells, in order."""
+"""The sections of the page, in order."""
 
 from lookback.lesson import decoder, self_attention, transformer
 from lookback.lesson.blocks import Section
@@ -11,9 +11,9 @@ HEADLINE = (
 )
 OPENING = (
     "Every number and every picture on this page is computed by `src/lookback/models/attention.py`, the attention that "
-    "the models of this project are built from. What goes in is small: set by hand, or drawn at random from a seed, "
-    "and it is always said which. So you can check each step with a pencil, or change an input in "
-    "`src/lookback/mechanisms/worked.py` and look again.",
+    "the models of this project are built from. The inputs are small. They are set by hand, or drawn at random from a "
+    "seed; the page always says which. So you can check each step with a pencil, or change an input in "
+    "`src/lookback/lesson/worked.py` and look again.",
     "To write the page again: `python -m pipeline.mechanisms`. It takes seconds and needs no trained model and no "
     f"network. Only the last section shows a trained model, from the numbers in `{FILE_NAME}`; to take them from a "
     f"model of your own, {MAKE}.",

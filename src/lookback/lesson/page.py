@@ -1,4 +1,4 @@
-"""Writes the page: index.html, one file that needs nothing else; README.md for a code host; and the figures."""
+"""Writes the page: index.html, one self-contained file; README.md for a code host; and the figures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ TITLE = "Attention, worked with small numbers"
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing as the templates need it."""
+    """A drawing in the form that the templates need."""
 
     name: str
     caption: str
@@ -31,10 +31,10 @@ def write(folder: Path, settings: config.Report) -> None:
 
     Args:
         folder: index.html, README.md and figures/*.svg are written there.
-        settings: how figures look; they are always SVG.
+        settings: the look of figures, which are always SVG.
 
     Raises:
-        LookbackError: layers.json is missing or malformed. Nothing has been written then.
+        LookbackError: layers.json is missing or malformed; nothing is written.
     """
     with figures.styled(settings):
         sections = lesson.sections(layers.load(folder / layers.FILE_NAME))

@@ -1,7 +1,7 @@
 """Sections 1 to 4: a sentence that looks at itself.
 
-Every result comes from `worked`, formatted here. A sentence says what a number is, and leaves what it shows to the
-reader wherever other inputs could show something else.
+Every result comes from `worked` and is formatted here. A sentence says what a number is. It does not interpret the
+number where other inputs could show something else.
 """
 
 import math

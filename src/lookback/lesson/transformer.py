@@ -1,7 +1,7 @@
 """Sections 7 to 9: heads, positions and layers.
 
-Every result comes from `worked` or layers.json, formatted here. A sentence says what a number is, and leaves what it
-shows to the reader wherever other inputs could show something else.
+Every result comes from `worked` or layers.json and is formatted here. A sentence says what a number is. It does not
+interpret the number where other inputs could show something else.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""The worked examples: inputs small enough for pencil and paper, and what `lookback.models.attention` makes of them.
+"""The worked examples: inputs small enough for pencil and paper, and the results of `lookback.models.attention`.
 
-Nothing is computed here that the library can compute. All in double precision, so that the last printed digit is the
-same on every machine. Letters: T words, D width of their vectors, d width of queries, keys and values.
+The library computes everything that it can compute. All numbers are in double precision, so that the last printed digit
+is the same on every machine. Letters: T words, D width of their vectors, d width of queries, keys and values.
 """
 
 from collections.abc import Iterator
@@ -29,21 +29,21 @@ from lookback.stats.bootstrap import percentile_interval, resampled_sums
 WORDS = ("The", "cat", "saw", "the", "dog")
 FOCUS = 1
 WORD = WORDS[FOCUS]
-"""Whose context vector is worked out."""
+"""The word whose context vector is worked out."""
 VECTORS = {
     "the": (0.2, 0.1, 1.0, 0.0),
     "cat": (1.2, 0.3, 0.1, 0.8),
     "saw": (0.3, 1.5, 0.0, 0.1),
     "dog": (1.2, 0.2, 0.1, -0.6),
 }
-"""Set by hand: both nouns begin alike, and the article is one word, with one vector, in both places."""
+"""Set by hand. Both nouns begin alike. The article is one word, with one vector, in both places."""
 STATE = (1.0, 0.1, 0.2, 0.7)
-"""Of a decoder that is about to write the word for "cat"; set by hand."""
+"""The state of a decoder that is about to write the word for "cat"; set by hand."""
 REORDERED = (3, 4, 2, 0, 1)
 """Positions of "the dog saw The cat"."""
 SEED = 1
 RANDOM = f"random (a bell curve, seed {SEED}, rounded to one decimal)"
-"""What `fill` does, in words."""
+"""Says what `fill` does."""
 WIDTHS = (4, 64, 512)
 PAIRS = 1000
 DRAWS = 1000
@@ -59,11 +59,11 @@ def sequence(words: tuple[str, ...] = WORDS) -> Tensor:
 
 
 def fill(module: nn.Module) -> None:
-    """Sets all matrices of a module, one after the other, to numbers of a bell curve with seed `SEED`, to one decimal.
+    """Set all matrices of a module, in order, to normal random numbers with seed `SEED`, rounded to one decimal.
 
-    Biases are 0. Modules whose matrices come in the same order so have the same matrices.
+    Biases are 0. So modules whose matrices have the same order and shapes have the same matrices.
     """
-    random = np.random.RandomState(SEED)  # whose numbers no version of numpy changes
+    random = np.random.RandomState(SEED)  # its numbers are the same in every version of numpy
     module.double().requires_grad_(False)
     for name, parameter in module.named_parameters():
         if name.endswith("bias"):
@@ -73,17 +73,17 @@ def fill(module: nn.Module) -> None:
 
 
 def scores_of(score: Score, states: Tensor, annotations: Tensor) -> Tensor:
-    """Every state [T, H] with every annotation [S, G]: [T, S]."""
+    """The scores of every state [T, H] with every annotation [S, G]: [T, S]."""
     return score(states, score.keys(annotations[None]).expand(len(states), -1, -1))
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """-sum p log p over the last axis, in nats: 0 for one position alone, log S for all alike."""
+    """-sum p log p over the last axis, in nats: 0 if one position has all weight, log S if all are equal."""
     return torch.special.entr(weights).sum(-1)
 
 
 class Mixing(NamedTuple):
-    """Self-attention step by step; one row a word."""
+    """Self-attention step by step; one row for each word."""
 
     queries: Tensor
     keys: Tensor
@@ -107,18 +107,18 @@ def mixing(layer: SelfAttention, vectors: Tensor) -> Mixing:
 
 
 def layer(trained: Trained = "query-key-value", causal: bool = False) -> SelfAttention:
-    """A head of the width of the vectors. Queries and keys are the same with and without projected values."""
+    """A head as wide as the vectors. Queries and keys are the same with and without projected values."""
     made = SelfAttention(trained, sequence().shape[1], causal=causal)
     fill(made)
     return made
 
 
 class ByScale(NamedTuple):
-    """What dividing the scores of one word does."""
+    """The effect of dividing the scores of one word."""
 
     scores: Tensor
     weights: Tensor
-    """[3, T], a row each of `SCALES`."""
+    """[3, T], one row for each of `SCALES`."""
     entropies: Tensor
     """[3]"""
 
@@ -154,7 +154,7 @@ def at_width(width: int) -> AtWidth:
 
 
 class Looking(NamedTuple):
-    """One state of a decoder and the annotations of the source, a row each of `SCORE_NAMES`."""
+    """One state of a decoder and the annotations of the source; one row for each of `SCORE_NAMES`."""
 
     modules: dict[ScoreName, Score]
     scores: Tensor
@@ -165,7 +165,7 @@ class Looking(NamedTuple):
 
 
 def looking() -> Looking:
-    """The annotations are the vectors of the words; matrices as in `fill`."""
+    """The annotations are the vectors of the words; the matrices are set by `fill`."""
     state, annotations = torch.tensor([STATE], dtype=torch.float64), sequence()
     width = annotations.shape[1]
     modules: dict[ScoreName, Score] = {name: make_score(name, width, width, width) for name in SCORE_NAMES}
@@ -177,10 +177,10 @@ def looking() -> Looking:
 
 
 class Hard(NamedTuple):
-    """One position instead of a mixture, as rows that are 1 there."""
+    """One position instead of a mixture: rows with a 1 at that position."""
 
     drawn: Tensor
-    """[DRAWS, S]; other builds of torch may draw otherwise."""
+    """[DRAWS, S]; other builds of torch may draw differently."""
     largest: Tensor
     """[S]"""
 
@@ -194,7 +194,7 @@ def hard(weights: Tensor) -> Hard:
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """torch's own generator at `SEED`, and put back afterwards."""
+    """Seed torch's own generator with `SEED`, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         yield
@@ -202,11 +202,11 @@ def seeded() -> Iterator[None]:
 
 class Heads(NamedTuple):
     output: Tensor
-    """The last matrix, [D, D]; the others are those of `layer`, whose rows the heads share out."""
+    """The last matrix, [D, D]; the others are those of `layer`, whose rows are split between the heads."""
     weights: Tensor
     """[heads, T, T]"""
     mixed: Tensor
-    """What each head makes of each word, [heads, T, d]."""
+    """The context vector of each head for each word, [heads, T, d]."""
     joined: Tensor
     """[T, D], through the last projection."""
 
@@ -220,19 +220,19 @@ def heads(count: int = 2) -> Heads:
 
 
 class Order(NamedTuple):
-    """The sentence and its words in another order, [T, d] each, both in the order of the sentence."""
+    """Context vectors of the sentence and of its words in another order, [T, d] each, both in the sentence's order."""
 
     here: Tensor
     reordered: Tensor
 
     @property
     def difference(self) -> float:
-        """The largest, of any number of any context vector."""
+        """The largest absolute difference between the context vectors."""
         return float((self.here - self.reordered).abs().max())
 
 
 def order(positions: bool) -> Order:
-    """The context vectors of both, with or without sinusoids added to the vectors."""
+    """The context vectors of both orders, with or without sinusoids added to the vectors."""
     head, vectors = layer(), sequence()
     signal = waves(*vectors.shape) if positions else torch.zeros_like(vectors)
     here, moved = (head.with_weights((x + signal)[None])[0][0] for x in (vectors, vectors[list(REORDERED)]))

@@ -1,6 +1,6 @@
-"""The translation models, one file a paper, behind the one contract of `lookback.models.base`.
+"""The translation models, one file per paper, with the common interface of `lookback.models.base`.
 
-`lookback.architectures` lists them; what is no network (the dictionary) has no file here.
+`lookback.architectures` lists them; the dictionary is not a network and has no file here.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ __all__ = ["Step", "TranslationModel", "build", "parameter_count", "reorder", "s
 
 
 def build(settings: config.Model, source_vocabulary: int, target_vocabulary: int) -> TranslationModel[Any, Any]:
-    """A freshly initialised model; `torch.manual_seed` before it decides the weights.
+    """A freshly initialised model; call `torch.manual_seed` first to fix the weights.
 
-    The settings of the architecture itself, and dropout, are the keyword arguments of the model's class.
+    The architecture's own settings and dropout become keyword arguments of the model's class.
     """
     training = set(config.NetworkSettings.model_fields) - {"dropout"}
     arguments = settings.model_dump(exclude=training)

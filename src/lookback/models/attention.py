@@ -1,8 +1,8 @@
-"""Attention in all its kinds: scores, weights, mixtures; soft and hard; of one sequence to another, or to itself.
+"""All kinds of attention: scores, weights and context vectors; soft and hard; cross-attention and self-attention.
 
 Every kind does the same three things. A *score* compares a query with each key; a softmax turns the scores into
-*weights* that sum to 1; the weights mix the values into a *context vector*. The kinds differ in what queries, keys and
-values are, and in how they are compared:
+*weights* that sum to 1; the weights mix the values into a *context vector*. The kinds differ in their queries, keys and
+values, and in how they compare them:
 
     queries, keys, values                                   compared by
     the vectors of a sentence, themselves                   dot product          `SelfAttention("none")`
@@ -11,10 +11,10 @@ values are, and in how they are compared:
     several such heads side by side                         scaled dot product   `MultiHeadAttention`
     a decoder's state; the annotations of the source        any of `SCORES`      `lookback.models.bahdanau`
 
-`attend` and `attend_with_weights` are the scaled dot product itself: the first through torch's fused kernel, which
-never writes the weights down, the second with the weights for those who want to see them.
+`attend` and `attend_with_weights` are scaled dot-product attention: the first uses torch's fused kernel, which never
+stores the weights; the second also returns the weights.
 
-Letters as in `lookback.models.base`; H the width of the decoder's state, G that of an annotation.
+Letters as in `lookback.models.base`; H is the width of the decoder's state, G that of an annotation.
 """
 
 from abc import ABC, abstractmethod
@@ -27,12 +27,12 @@ from torch import Tensor, nn
 from lookback.models.products import Linear
 
 Scale = Literal["none", "sqrt", "width"]
-"""What a dot product of two vectors of width d is divided by: 1; sqrt(d), so that its variance stays that of one factor
-(Vaswani et al. 2017, section 3.2.1); d, as some introductions have it, which leaves the weights nearly even."""
+"""The divisor of a dot product of two vectors of width d: 1; sqrt(d), which keeps the variance independent of d
+(Vaswani et al. 2017, section 3.2.1); or d, as in some introductions, which makes the weights nearly uniform."""
 
 
 def scale_of(scale: Scale, width: int) -> float:
-    """The factor before a dot product of vectors of that width."""
+    """The factor of a dot product of vectors of the given width."""
     return {"none": 1.0, "sqrt": width**-0.5, "width": 1 / width}[scale]
 
 
@@ -45,11 +45,11 @@ def attend(
     """softmax(Q K^T / sqrt(d_k)) V (Vaswani et al. 2017, equation 1), by torch's fused kernel.
 
     Args:
-        query: [..., T, d_k]; one leading axis at least.
+        query: [..., T, d_k]; at least one leading axis.
         keys: [..., S, d_k].
         values: [..., S, d_v].
-        mask: broadcast to [..., T, S]; true where looking is allowed, or added to the scores.
-        causal: position t sees 0 … t alone; without a mask.
+        mask: broadcast to [..., T, S]; true where attention is allowed, or a float tensor added to the scores.
+        causal: position t sees only 0 … t; without a mask.
         scale: see `Scale`.
 
     Returns:
@@ -78,12 +78,12 @@ def attend_with_weights(
 
 
 def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> Tensor:
-    """[queries, keys], true where the key does not come after the query."""
+    """[queries, keys], true where the key is not after the query."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril()
 
 
 class SelfAttention(nn.Module):
-    """Each vector of a sequence as a mixture of all of them: one head, as introductions build it up.
+    """Single-head self-attention, in the three steps of an introduction: each output is a mixture of all vectors.
 
     With x [T, D] the sequence, and softmax over j:
 
@@ -91,7 +91,7 @@ class SelfAttention(nn.Module):
         query-key         weights_ij = softmax(W_q x_i . W_k x_j / sqrt(d))   y_i = sum_j weights_ij x_j
         query-key-value   weights_ij = softmax(W_q x_i . W_k x_j / sqrt(d))   y_i = sum_j weights_ij W_v x_j
 
-    The last is a head of Vaswani et al. 2017, section 3.2.2, without the output projection. No biases.
+    The last is one head of Vaswani et al. 2017, section 3.2.2, without the output projection. There are no biases.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class SelfAttention(nn.Module):
         """Makes the matrices.
 
         Args:
-            trained: which of the three projections there are.
+            trained: the trained projections.
             width: D of the sequence.
-            projected: d of queries, keys and values; nothing for D.
-            causal: position t sees 0 … t alone.
-            scale: see `Scale`; nothing for sqrt where anything is trained, and none where nothing is.
+            projected: d, the width of queries, keys and values; None for D.
+            causal: position t sees only 0 … t.
+            scale: see `Scale`; None for "sqrt" with trained projections and "none" without.
         """
         super().__init__()
         projected = projected or width
@@ -145,9 +145,10 @@ class KeysValues(NamedTuple):
 
 
 class MultiHeadAttention(nn.Module):
-    """Vaswani et al. 2017, section 3.2.2: h times `attend`, each on its own projections, then one more projection.
+    """Vaswani et al. 2017, section 3.2.2: h parallel heads of `attend`, each with its own projections, then an output
+    projection.
 
-    d_k and d_v are d_model / h, unless they are given.
+    d_k and d_v default to d_model / h.
     """
 
     def __init__(self, d_model: int, heads: int, d_k: int | None = None, d_v: int | None = None) -> None:
@@ -160,11 +161,11 @@ class MultiHeadAttention(nn.Module):
         self.output = Linear(heads * d_v, d_model)
 
     def keys_values(self, states: Tensor) -> KeysValues:
-        """Project what is looked at, [B, S, D]."""
+        """Project the attended states [B, S, D] to keys and values."""
         return KeysValues(self.split(self.key(states)), self.split(self.value(states)))
 
     def forward(self, states: Tensor, seen: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """From each position of `states` [B, T, D] look at `seen`: [B, T, D]; `mask` and `causal` as in `attend`."""
+        """Attend from each position of `states` [B, T, D] to `seen`: [B, T, D]; `mask` and `causal` as in `attend`."""
         return self.join(attend(self.split(self.query(states)), *seen, mask, causal))
 
     def with_weights(
@@ -179,7 +180,7 @@ class MultiHeadAttention(nn.Module):
         return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def join(self, mixed: Tensor) -> Tensor:
-        """From what the heads have made, [B, heads, T, d_v], to [B, T, D]."""
+        """Concatenate the heads' outputs [B, heads, T, d_v] and project them: [B, T, D]."""
         return self.output(mixed.transpose(1, 2).flatten(2))
 
 
@@ -187,15 +188,15 @@ class MultiHeadAttention(nn.Module):
 
 
 class Score(nn.Module, ABC):
-    """Compares a decoder's state with annotations."""
+    """Scores a decoder's state against annotations."""
 
     @abstractmethod
     def keys(self, annotations: Tensor) -> Tensor:
-        """What of the annotations [B, S, G] can be made once for all states: [B, S, any width]."""
+        """The part computed from the annotations [B, S, G] once for all states: [B, S, any width]."""
 
     @abstractmethod
     def forward(self, state: Tensor, keys: Tensor) -> Tensor:
-        """From the state [B, H] and the keys: the scores [B, S]."""
+        """The scores [B, S] of the state [B, H] against the keys."""
 
 
 class AdditiveScore(Score):
@@ -211,21 +212,21 @@ class AdditiveScore(Score):
         return self.key(annotations)
 
     def forward(self, state: Tensor, keys: Tensor) -> Tensor:
-        return (keys + self.query(state)[:, None]).tanh_() @ self.energy  # in place: most of the memory
+        return (keys + self.query(state)[:, None]).tanh_() @ self.energy  # in place: the largest tensor
 
 
 class ProductScore(Score):
-    """The dot product of the state with keys as wide."""
+    """The dot product of the state with keys of the same width."""
 
     def forward(self, state: Tensor, keys: Tensor) -> Tensor:
         return torch.bmm(keys, state.to(keys.dtype)[..., None])[..., 0]
 
 
 class DotScore(ProductScore):
-    """s . h_j, Luong et al. 2015 (arXiv 1508.04025), section 3.1; scaled, if `scale` says so, as the Transformer's.
+    """s . h_j, Luong et al. 2015 (arXiv 1508.04025), section 3.1; optionally scaled, as in the Transformer.
 
-    It wants annotations as wide as the state. Those of a bidirectional encoder are twice as wide: their two halves, of
-    the two directions, are added up.
+    It needs annotations of the state's width. Those of a bidirectional encoder are twice as wide, so the halves of the
+    two directions are added.
     """
 
     def __init__(self, state: int, scale: Scale = "none") -> None:
@@ -251,7 +252,7 @@ ScoreName = Literal["additive", "dot", "scaled-dot", "width-scaled-dot", "genera
 
 
 def make_score(name: ScoreName, state: int, annotation: int, width: int) -> Score:
-    """The score of that name; `width` is the additive one's."""
+    """The score of the given name; only the additive score uses `width`."""
     if name == "additive":
         return AdditiveScore(state, annotation, width)
     if name == "general":
@@ -266,25 +267,25 @@ def make_score(name: ScoreName, state: int, annotation: int, width: int) -> Scor
 def choose(weights: Tensor, sample: bool) -> Tensor:
     """Hard attention (Xu et al. 2015, arXiv 1502.03044, section 4.1): one position instead of a mixture.
 
-    From weights [B, S] that sum to 1 to rows that are 1 at one position: drawn with the weights as probabilities, or
-    the position of the largest weight.
+    Turns weights [B, S] that sum to 1 into one-hot rows: drawn with the weights as probabilities, or at the largest
+    weight.
     """
     position = torch.multinomial(weights.detach(), 1) if sample else weights.argmax(-1, keepdim=True)
     return torch.zeros_like(weights).scatter(-1, position, 1.0)
 
 
 def reinforce(log_policy: Tensor, rewards: Tensor, baseline: Tensor) -> Tensor:
-    """The loss whose gradient is REINFORCE's (Williams 1992), to be minimised beside -rewards.
+    """The loss whose gradient is that of REINFORCE (Williams 1992), minimised in addition to -rewards.
 
         - sum_t log_policy_t * (sum_{u >= t} rewards_u - baseline_t)
 
-    A choice cannot change what came before it, so only the rewards from its own step on count (Williams' sum over all
-    has the same mean and more variance). Any baseline that does not depend on the choice leaves the mean as it is.
+    A choice cannot change earlier rewards, so only those from its own step on count (Williams' sum over all has the
+    same mean and more variance). A baseline that does not depend on the choice does not change the mean.
 
     Args:
-        log_policy: [B, T], log-probabilities of the choices made; 0 where there was none to make.
+        log_policy: [B, T], log-probabilities of the choices; 0 where there was no choice.
         rewards: [B, T]; no gradient goes through them.
-        baseline: [B, T], what to expect of the rewards from t on.
+        baseline: [B, T], the expected rewards from t on.
     """
     to_come = rewards.detach().flip(1).cumsum(1).flip(1)
     return -(log_policy * (to_come - baseline)).sum()

@@ -1,4 +1,4 @@
-"""RNNsearch of Bahdanau et al. 2015 (arXiv 1409.0473): it looks back at the source for each target piece."""
+"""RNNsearch of Bahdanau et al. 2015 (arXiv 1409.0473), which attends to the source for each target piece."""
 
 from typing import Literal, NamedTuple
 
@@ -23,22 +23,22 @@ Order = Literal["paper", "equation-4", "code"]
 Weighting = Literal["soft", "hard"]
 
 SOFT_SHARE = 0.5
-"""In training with hard attention, each sentence is read softly with this probability (Xu et al. 2015, section 4.1)."""
+"""When training hard attention, the probability that a sentence uses soft attention (Xu et al. 2015, section 4.1)."""
 ENTROPY_WEIGHT = 0.002
-"""What a nat of entropy of the weights is worth in that training; the value of the authors' code."""
+"""Weight of the entropy bonus (in nats) in that training, from the authors' code."""
 REWARD_WEIGHT = 0.1
-"""How much REINFORCE counts beside the likelihood itself; of the authors' code, too."""
+"""Weight of REINFORCE beside the likelihood, from the authors' code."""
 BASELINE_DECAY = 0.9
-"""Of the running mean of rewards (the same section)."""
+"""Decay of the running mean of rewards (the same section)."""
 
 
 class Memory(NamedTuple):
     annotations: Tensor
-    """[B, S, 2H], h_j: what the encoder knows at each source piece, from both sides."""
+    """[B, S, 2H], h_j: the encoder's states at each source piece, from both directions."""
     keys: Tensor
-    """[B, S, A], U_a h_j, which the score compares with the decoder's state."""
+    """[B, S, A], U_a h_j, the keys that the score compares with the decoder's state."""
     values: Tensor
-    """[B, S, gates * H], C h_j, what the annotation adds to the gates of the decoder when it is looked at."""
+    """[B, S, gates * H], C h_j, the annotation's contribution to the gates of the decoder."""
     mask: Tensor
     """[B, S], 0 on source pieces and minus infinity on padding."""
 
@@ -46,13 +46,13 @@ class Memory(NamedTuple):
 class State(NamedTuple):
     memory: Memory
     hidden: CellState
-    """s_{i-1}; in the order of the code, s_{i-2}, which the next piece updates."""
+    """s_{i-1}; with `order` "code", s_{i-2}, which the next piece updates."""
     context: Tensor | None
-    """[B, gates * H], C c_{i-1}: in the order of the code, once there has been a piece."""
+    """[B, gates * H], C c_{i-1}: with `order` "code", after the first piece."""
 
 
 class Bahdanau(TranslationModel[Memory, State]):
-    """A bidirectional encoder; before each target piece the decoder weighs its annotations and reads their mean.
+    """A bidirectional encoder; before each target piece the decoder reads a weighted mean of its annotations.
 
     With E the embeddings, f the cell (`lookback.models.cells`) and ; for concatenation, section 3 and appendix A:
 
@@ -63,35 +63,35 @@ class Bahdanau(TranslationModel[Memory, State]):
         s_i = f(s_{i-1}, E y_{i-1}, c_i)
         logits_i = W_o maxout(U_o s_{i-1} + V_o E y_{i-1} + C_o c_i + b)
 
-    The defaults are the paper's. Each option is a word:
+    The defaults are the paper's. Options:
 
-    - `order` says which state meets which word, where paper and code differ:
+    - `order`: which state goes with which word, where paper and code differ:
 
         `paper`        as above, appendix A.2.2 as printed: what predicts y_i is c_i, y_{i-1} and s_{i-1}, which has
                        read the words up to y_{i-2}: the state runs one word behind.
-        `equation-4`   the readout takes s_i instead, as equation 4 (section 3.1) has it: it has read y_{i-1} and c_i.
+        `equation-4`   the readout takes s_i instead, as in equation 4 (section 3.1): s_i has read y_{i-1} and c_i.
                        "Look, update, generate".
         `code`         the authors' GroundHog: s_i = f(s_{i-1}, E y_i, c_i), so the state has read the word that it was
                        used to predict, together with the context it was predicted from; alignment and readout for y_i
                        take s_{i-1}, which knows y_{i-1}. "Look, generate, update". The first word is predicted from s_0
                        itself, and the begin mark reaches the readout alone.
 
-    - `score` says how e_ij compares state and annotation: `additive`, as above; `dot`; `scaled-dot`, by the root of the
-      width; `width-scaled-dot`, by the width; `general`. See `lookback.models.attention`.
+    - `score`: the function e_ij of state and annotation: `additive`, as above; `dot`; `scaled-dot`, divided by the root
+      of the width; `width-scaled-dot`, divided by the width; `general`. See `lookback.models.attention`.
     - `weighting`: `soft`, as above; or `hard`, where c_i is one annotation. In training its position is drawn with the
-      weights as probabilities, and REINFORCE teaches the score which draws were good (see `surrogate`); otherwise it is
-      that of the largest weight, so an alignment is 1 at one position.
+      weights as probabilities, and REINFORCE trains the score (see `logits_and_surrogate`); otherwise it is the
+      position of the largest weight, so alignments are one-hot.
     - `cell`: `gru`, the paper's unit; `gru-reset-after`, torch's, for speed; `lstm`; `rnn-tanh`; `rnn-logistic`.
     - `output`: see `lookback.models.rnn.Output`.
     - `initialisation`: see `lookback.models.rnn.Initialisation`.
 
-    Where this differs from the paper even so: a bias on all gates, on W_s, W_a and the readout, where the paper leaves
-    biases out of its equations and GroundHog has none on the gates nor in the alignment, and one on the embeddings;
-    they start at 0. `dropout` (the paper has none) on embeddings and readout.
+    Differences from the paper that remain: biases, initially 0, on all gates, on W_s, W_a and the readout (the paper
+    leaves biases out of its equations; GroundHog has none on the gates or in the alignment, and one on the embeddings);
+    `dropout` on embeddings and readout (the paper has none).
     """
 
     baseline: Tensor
-    """Of hard attention: the running mean of the log-likelihood of a target piece, in training."""
+    """For training hard attention: the running mean of the log-likelihood of a target piece."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Bahdanau(TranslationModel[Memory, State]):
         annotations = torch.cat([forwards, reverse_within(backwards, lengths)], -1)
         mask = torch.zeros(source.shape, dtype=self.initial.weight.dtype, device=source.device)
         mask = mask.masked_fill(~real, float("-inf"))
-        # C (sum_j a_j h_j) = sum_j a_j (C h_j): multiplied here, once for all pieces, not at each step of the decoder.
+        # C (sum_j a_j h_j) = sum_j a_j (C h_j): multiply once for all pieces, not at each step of the decoder.
         return Memory(annotations, self.score.keys(annotations), self.gates_from_context(annotations), mask)
 
     def start(self, memory: Memory) -> State:
@@ -174,10 +174,10 @@ class Bahdanau(TranslationModel[Memory, State]):
         return decoded.logits, decoded.alignment
 
     def _advance(self, state: State, target_in: Tensor) -> "Decoded":
-        """Read `target_in` [B, T] after the state. Only what depends on the state of the step before is in the loop."""
+        """Read `target_in` [B, T] after the state. The loop computes only what depends on the previous state."""
         memory, hidden, context = state
         embedded = self.dropout(self.target_embedding(target_in))
-        soft = None  # rows that are read softly, where it is drawn
+        soft = None  # rows with soft attention, when training hard attention
         if self.hard and self.training:
             soft = torch.rand(len(target_in), 1, device=target_in.device) < SOFT_SHARE
         shown, weights, alignments = [], [], []
@@ -200,11 +200,11 @@ class Bahdanau(TranslationModel[Memory, State]):
         return Decoded(logits, state, alignment, weights, soft)
 
     def _scan(self, cell: GatedUnit, score: AdditiveScore, start: State, target_in: Tensor) -> tuple[Logits, Tensor]:
-        """As `_advance` from the start, in one operation."""
+        """As `_advance` from the start state, in one operation."""
         memory = start.memory
         embedded = self.dropout(self.target_embedding(target_in))
         inputs = self.gates_from_embedding(embedded)
-        if self.order == "code":  # the same, one piece ahead; nobody sees the state that reads the last input
+        if self.order == "code":  # the same, one piece ahead; the state that reads the last input is unused
             inputs = inputs.roll(-1, 1)
         attention = Attention(
             memory.keys, memory.values, memory.mask, score.query.weight, score.query.bias, score.energy
@@ -216,7 +216,7 @@ class Bahdanau(TranslationModel[Memory, State]):
         return self.readout(torch.cat([shown, embedded, contexts], -1)), alignment
 
     def _choose(self, weights: Tensor, soft: Tensor | None) -> Tensor:
-        """From the weights [B, S] the alignment of hard attention; `soft` [B, 1] rows keep theirs."""
+        """The hard alignment from the weights [B, S]; `soft` [B, 1] rows keep their weights."""
         if soft is None:
             return choose(weights, sample=False)
         return torch.where(soft, weights, choose(weights, sample=True))
@@ -224,16 +224,16 @@ class Bahdanau(TranslationModel[Memory, State]):
     def logits_and_surrogate(
         self, source: Tensor, target_in: Tensor, target_out: Tensor
     ) -> tuple[Logits, Tensor | None]:
-        """In training with hard attention, the loss whose gradient trains the choices (Xu et al. 2015, section 4.1).
+        """When training hard attention, also the loss whose gradient trains the choices (Xu et al. 2015, section 4.1).
 
-        The reward of a choice is the log-likelihood of the target pieces from there on; the baseline is the running
-        mean of that of a piece, times the pieces that are left. Entropy of the weights is rewarded, too.
+        The reward of a choice is the log-likelihood of the target pieces from there on. The baseline is the running
+        mean per piece times the number of remaining pieces. The entropy of the weights is also rewarded.
         """
         if not (self.hard and self.training):
             return super().logits_and_surrogate(source, target_in, target_out)
         decoded = self._advance(self.start(self.encode(source)), target_in)
         assert decoded.soft is not None
-        full = self.baseline.dtype  # not half, in mixed precision
+        full = self.baseline.dtype  # not half precision, in mixed precision
         real = (target_out != PAD).to(full)
         log_p = torch.log_softmax(decoded.logits.product().detach(), -1, dtype=full)
         rewards = log_p.gather(-1, target_out[..., None])[..., 0] * real
@@ -249,13 +249,13 @@ class Bahdanau(TranslationModel[Memory, State]):
 
 
 class Decoded(NamedTuple):
-    """What reading T target pieces gives."""
+    """The result of reading T target pieces."""
 
     logits: Logits
     state: State
     alignment: Tensor
-    """[B, T, S], what the annotations were mixed with."""
+    """[B, T, S], the weights that mixed the annotations."""
     weights: list[Tensor]
-    """T times [B, S]: the softmax of the scores; the same, but for hard attention."""
+    """T times [B, S]: the softmax of the scores; equal to the alignment except with hard attention."""
     soft: Tensor | None
-    """[B, 1], true for rows that were read softly, where hard attention draws."""
+    """[B, 1], true for rows with soft attention, when training hard attention."""

@@ -1,17 +1,17 @@
-"""What every translation model offers, so that training, search, scoring and probes are written once.
+"""The interface of every translation model, which training, search, scoring and probes use.
 
-    memory = model.encode(source)                      everything that is computed from the source, once
+    memory = model.encode(source)                      everything computed from the source, once
     logits = model.decode(memory, target_in)           all target positions at once, teacher forced: training, scoring
     state = model.start(memory)                        one position at a time: search
     logits, state, alignment = model.step(state, token)
 
-`Memory` and `State` are immutable values (named tuples of tensors, nested at will) that the caller holds; a module
-keeps no tensor between calls. Three rules make them easy to handle from outside:
+`Memory` and `State` are immutable values (arbitrarily nested named tuples of tensors) that the caller holds; a module
+keeps no tensor between calls. Three rules make them easy to handle:
 
-- the first axis of every tensor in them is the batch, so `select` takes rows of any of them;
-- the first field of a Memory is what was read: one vector [B, D] for the sentence, or a state [B, S, D] a position;
-- what a state needs of the source is its field `memory`, which no step changes. Rows that belong to the same sentence
-  (the hypotheses of one beam) have the same memory, so `reorder` leaves it alone and copies only the rest.
+- the first axis of every tensor in them is the batch, so `select` can take rows of any of them;
+- the first field of a Memory is the encoder's output: one vector [B, D], or one state per position [B, S, D];
+- a state keeps what it needs from the source in its field `memory`, which no step changes. Rows of the same sentence
+  (the hypotheses of one beam) share the memory, so `reorder` copies only the other fields.
 
 Letters, here and in all model files: B batch, S source pieces, T target pieces, H hidden, V vocabulary, K beam. Batch
 first. Sources are pieces and an end-of-sentence mark, padded at the end with `PAD`; no source is empty.
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from lookback.models.products import linear
 
 PAD = 0
-"""The id of padding, the same for all tokenizers."""
+"""The id of padding in all tokenizers."""
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -34,17 +34,17 @@ Value = TypeVar("Value")
 
 
 class Step(NamedTuple, Generic[S]):
-    """What one target position gives."""
+    """The output at one target position."""
 
     logits: Tensor
-    """[B, V], for the piece after the one that was given."""
+    """[B, V], for the piece after the given one."""
     state: S
     alignment: Tensor | None
-    """[B, S], the weights over the source with which those logits were made; sums to 1, 0 on padding."""
+    """[B, S], the weights over the source behind those logits; rows sum to 1, 0 on padding."""
 
 
 class Logits(NamedTuple):
-    """Logits as the product that they are, not made yet."""
+    """Logits in factored form: a matrix product that is not computed yet."""
 
     states: Tensor
     """[B, T, R]"""
@@ -67,7 +67,7 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
 
     @abstractmethod
     def decode_with_alignment(self, memory: M, target_in: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Teacher forced: logits [B, T, V], and the alignment [B, T, S] of models that have one.
+        """Teacher forced: logits [B, T, V], and the alignment [B, T, S] of models with attention.
 
         `target_in` [B, T] is the begin-of-sentence mark and the target; `logits[:, t]` predicts what follows
         `target_in[:, t]` and depends on `target_in[:, : t + 1]` only.
@@ -75,10 +75,10 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
 
     @abstractmethod
     def logits(self, memory: M, target_in: Tensor) -> Logits:
-        """Teacher forced: as `decode`, but for the last product, which training has a way of its own for."""
+        """Teacher forced: as `decode` without the last product, which training computes in its own way."""
 
     def decode(self, memory: M, target_in: Tensor) -> Tensor:
-        """Teacher forced: logits [B, T, V] alone, as `decode_with_alignment` has them."""
+        """Teacher forced: the logits [B, T, V] of `decode_with_alignment`."""
         return self.logits(memory, target_in).product()
 
     @abstractmethod
@@ -92,9 +92,9 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
     def logits_and_surrogate(
         self, source: Tensor, target_in: Tensor, target_out: Tensor
     ) -> tuple[Logits, Tensor | None]:
-        """For training: the logits, and a further loss of models that draw at random, summed over target pieces.
+        """For training: the logits, and a further loss for models with random choices, summed over target pieces.
 
-        `target_out` [B, T] is the target and the end mark, padded with `PAD`: what the logits are to predict.
+        `target_out` [B, T] is what the logits predict: the target and the end mark, padded with `PAD`.
         """
         return self.logits(self.encode(source), target_in), None
 
@@ -104,12 +104,12 @@ class TranslationModel(nn.Module, ABC, Generic[M, S]):
 
 
 def select(value: Value, rows: Tensor) -> Value:
-    """The given rows [N] of a Memory or a State, in that order; a row may be taken several times."""
+    """The given rows [N] of a Memory or a State, in that order; rows may repeat."""
     return _map(lambda tensor: tensor.index_select(0, rows), value)
 
 
 def reorder(state: S, rows: Tensor) -> S:
-    """As `select`, for rows that move only within their sentence: the memory stays as it is."""
+    """As `select`, for rows that move only within their sentence; the memory is unchanged."""
     moved = {name: select(getattr(state, name), rows) for name in cast(Any, state)._fields if name != "memory"}
     return cast(Any, state)._replace(**moved)
 
@@ -124,5 +124,5 @@ def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Trained numbers; a matrix that is used in several places counts once."""
+    """The number of trained parameters; shared matrices count once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,10 +1,10 @@
 """Recurrent units: one step each, and whole sequences of steps.
 
-`CELLS` has them by the names that the configuration uses. A cell computes one step from what the inputs add to its
-gates; that part is the caller's, so that it is made for many positions in one product where the inputs are known
-beforehand, and may come from several inputs (a word and a context vector).
+`CELLS` maps the names in a configuration to cells. A cell computes one step from the input contributions to its gates.
+The caller computes these: in one product for many positions where the inputs are known beforehand, and possibly from
+several inputs (a word and a context vector).
 
-The state of a cell is a tuple of tensors [B, H]; the first is what the rest of the model sees.
+The state of a cell is a tuple of tensors [B, H]; the first one is its output.
 """
 
 from abc import ABC, abstractmethod
@@ -23,9 +23,9 @@ class Cell(nn.Module, ABC):
     """One step of a recurrent unit of H units."""
 
     gates: ClassVar[int]
-    """The inputs come as [B, gates * H], the gates one after the other."""
+    """Number of gates: inputs are [B, gates * H], with the gates concatenated."""
     states: ClassVar[int] = 1
-    """How many tensors a state has."""
+    """Number of tensors in a state."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -34,14 +34,15 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
-        """From what the inputs add to the gates [B, gates * H] and the state before: the state after.
+        """The next state, from the input contributions to the gates [B, gates * H] and the previous state.
 
-        In mixed precision the products are in half and the state stays as it is: errors would add up over the steps.
+        In mixed precision the products use half precision, but the state keeps its own: errors would add up over the
+        steps.
         """
 
 
 class GatedUnit(Cell):
-    """A unit that `lookback.models.scan` runs over whole sequences."""
+    """A unit that `lookback.models.scan` can run over whole sequences."""
 
     gates = 3
     reset_after: ClassVar[bool]
@@ -54,13 +55,14 @@ class GatedUnit(Cell):
 
 
 class GRU(GatedUnit):
-    """The gated unit of Cho et al. 2014 (arXiv 1406.1078, section 2.3): the reset gate before the recurrent product.
+    """The gated unit of Cho et al. 2014 (arXiv 1406.1078, section 2.3), with the reset gate before the recurrent
+    product.
 
         r = sigmoid(W_r x + U_r h)      z = sigmoid(W_z x + U_z h)      n = tanh(W x + U (r * h))
         h' = z * h + (1 - z) * n
 
-    Bahdanau et al. 2015, appendix A.1, give z the opposite sense, h' = (1 - z) * h + z * n: the same unit with -W_z and
-    -U_z, and from a symmetric initialisation the same training. Stacked as reset, update, candidate.
+    Bahdanau et al. 2015, appendix A.1, give z the opposite sense, h' = (1 - z) * h + z * n. This is the same unit with
+    -W_z and -U_z; with a symmetric initialisation, training is the same. Gates are stacked as reset, update, candidate.
     """
 
     reset_after = False
@@ -76,16 +78,16 @@ class GRU(GatedUnit):
 
 
 class GRUResetAfter(GatedUnit):
-    """torch's GRU: the reset gate after the recurrent product, n = tanh(W x + r * (U h + b)).
+    """torch's GRU, with the reset gate after the recurrent product: n = tanh(W x + r * (U h + b)).
 
-    One product makes all that a step needs of the state, and over whole sequences torch has a fused kernel.
+    Each step needs only one product with the state, and torch has a fused kernel for whole sequences.
     """
 
     reset_after = True
 
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden)
-        self.recurrent = Linear(hidden, 3 * hidden)  # the bias b is within the reset gate's reach
+        self.recurrent = Linear(hidden, 3 * hidden)  # the reset gate also scales the bias b
 
     def forward(self, inputs: Tensor, state: CellState) -> CellState:
         (h,) = state
@@ -97,12 +99,12 @@ class GRUResetAfter(GatedUnit):
 
 
 class LSTM(Cell):
-    """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, without peepholes, as torch has it.
+    """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, without peepholes, as in torch.
 
         i, f, o = sigmoid(W x + U h), each its own      g = tanh(W_g x + U_g h)
         c' = f * c + i * g                              h' = o * tanh(c')
 
-    The state is (h, c). Stacked as input, forget, candidate, output.
+    The state is (h, c). Gates are stacked as input, forget, candidate, output.
     """
 
     gates = 4
@@ -154,7 +156,7 @@ CELLS: dict[str, type[Cell]] = {
 
 
 class Recurrence(nn.Module, ABC):
-    """A recurrent layer: reads a sequence, and beside it the same vector at every step if `context` is not 0."""
+    """A recurrent layer: reads a sequence and, if `context` is not 0, the same context vector at every step."""
 
     def __init__(self, hidden: int, states: int) -> None:
         super().__init__()
@@ -169,12 +171,12 @@ class Recurrence(nn.Module, ABC):
         """Read [B, T, inputs], and [B, context] at every step, after `state`.
 
         Returns:
-            what the cell shows at each step [B, T, H], and the state after the last.
+            the cell's output at each step [B, T, H], and the state after the last.
         """
 
 
 class SteppedRecurrence(Recurrence):
-    """Step by step; what the inputs add to the gates is made for all steps in one product."""
+    """Runs step by step; one product computes the input contributions for all steps."""
 
     def __init__(self, cell: Cell, inputs: int, context: int) -> None:
         super().__init__(cell.hidden, cell.states)
@@ -197,7 +199,7 @@ class SteppedRecurrence(Recurrence):
 
 
 class FusedRecurrence(Recurrence):
-    """Through torch's kernel for the whole sequence, several times faster on a GPU; a GRU on a CPU, by `scan`."""
+    """Runs the whole sequence in torch's kernel, several times faster on a GPU; a GRU on a CPU uses `scan`."""
 
     def __init__(self, kernel: nn.GRU | nn.LSTM | nn.RNN) -> None:
         super().__init__(kernel.hidden_size, states=2 if isinstance(kernel, nn.LSTM) else 1)
@@ -209,7 +211,7 @@ class FusedRecurrence(Recurrence):
         if context is not None:
             sequence = torch.cat([sequence, context[:, None].expand(-1, sequence.shape[1], -1)], -1)
         if sequence.device.type == "cpu" and self.states > 1 and torch.is_autocast_enabled("cpu"):
-            # Of torch's kernels for the CPU, that of the LSTM knows half precision on few processors only.
+            # torch's LSTM kernel for the CPU supports half precision on few processors only.
             with torch.autocast("cpu", enabled=False):
                 return self.forward(sequence.float(), tuple(part.float() for part in state))
         before = tuple(part[None] for part in state)
@@ -227,7 +229,7 @@ class FusedRecurrence(Recurrence):
 
 
 def recurrence(cell: str, inputs: int, hidden: int, context: int = 0) -> Recurrence:
-    """A recurrent layer of the cell of that name (see `CELLS`), through torch's kernel where torch has one."""
+    """A recurrent layer of the cell of that name (see `CELLS`), with torch's kernel if there is one."""
     if cell == "gru-reset-after":
         return FusedRecurrence(nn.GRU(inputs + context, hidden, batch_first=True))
     if cell == "lstm":

@@ -1,7 +1,8 @@
-"""The loss, and with it the last product of every model, that with the whole vocabulary.
+"""The loss, together with the last product of every model, the one over the whole vocabulary.
 
-Logits of all positions at once are by far the largest tensor of a step, and a loss on them goes over them some ten
-times. Here a few hundred rows at a time, of real target pieces alone, become logits, losses and gradients in place.
+The logits of all positions are by far the largest tensor of a step, and a plain loss reads them some ten times. So this
+module takes a few hundred rows at a time, of real target pieces only, and computes logits, losses and gradients in
+place.
 """
 
 from typing import Any
@@ -14,15 +15,15 @@ from lookback.models.base import PAD, Logits
 from lookback.models.products import made_up, multiply, multiply_columns
 
 CHUNK = {"cpu": 2**22}
-"""So many logits at a time."""
+"""Number of logits at a time."""
 CHUNK_ELSEWHERE = 2**27
 
 
 def token_losses(logits: Logits | Tensor, target: Tensor, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """Sums over the real tokens of `target` [B, T]: the smoothed loss to train on, and the negative log-likelihood.
+    """Sums over the real tokens of `target` [B, T]: the label-smoothed training loss, and the negative log-likelihood.
 
     The smoothed target puts 1 - e on the right piece and spreads e evenly over all V (Szegedy et al. 2016, section 7;
-    Vaswani et al. 2017, section 5.4). `logits` may be a tensor [B, T, V], too.
+    Vaswani et al. 2017, section 5.4). `logits` may also be a tensor [B, T, V].
     """
     states, weight, bias = (logits, None, None) if isinstance(logits, Tensor) else logits
     device = states.device.type
@@ -37,7 +38,7 @@ def token_losses(logits: Logits | Tensor, target: Tensor, label_smoothing: float
 
 
 class _TokenLosses(torch.autograd.Function):
-    """The gradient is made together with the loss, while the logits are at hand."""
+    """Computes the gradient together with the loss, while the logits are in memory."""
 
     @staticmethod
     def forward(
@@ -49,7 +50,7 @@ class _TokenLosses(torch.autograd.Function):
         weight: Any,
         bias: Any,
     ) -> tuple[Tensor, Tensor]:
-        """`states` [N, R], and `weight` and `bias`; or nothing, and `states` are the logits."""
+        """`states` [N, R] with `weight` and `bias`; or, if these are None, `states` are the logits."""
         vocabulary = states.shape[1] if weight is None else len(weight)
         size = CHUNK.get(states.device.type, CHUNK_ELSEWHERE) // vocabulary
         size = max(64, size // 64 * 64)

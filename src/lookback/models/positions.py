@@ -1,8 +1,7 @@
-"""Ways to tell a Transformer where a piece stands.
+"""Position encodings for the Transformer.
 
 `sinusoidal` and `learned` add a vector to the embeddings; `rotary`, `relative` and `alibi` act within every
-self-attention, on distances alone. Attention from the decoder to the source knows no distances between the two in any
-of them: the papers define none.
+self-attention and use only distances. Cross-attention uses no distances with any of them: the papers define none.
 """
 
 import math
@@ -15,9 +14,9 @@ Positions = Literal["sinusoidal", "learned", "relative", "rotary", "alibi", "non
 
 
 def sinusoids(first: int, length: int, width: int, like: Tensor) -> Tensor:
-    """Vaswani et al. 2017, section 3.5: the signals of `length` positions from `first` on, [length, width].
+    """Vaswani et al. 2017, section 3.5: the encodings of `length` positions from `first` on, [length, width].
 
-    Sines stand in the even columns, cosines in the odd ones; there is no longest position. On the device of `like`.
+    Even columns hold sines, odd columns cosines; there is no maximum position. The result is on the device of `like`.
     """
     positions = torch.arange(first, first + length, device=like.device, dtype=like.dtype)
     angles = positions[:, None] * _rates(width, like)
@@ -25,13 +24,13 @@ def sinusoids(first: int, length: int, width: int, like: Tensor) -> Tensor:
 
 
 def rotate(vectors: Tensor, first: int) -> Tensor:
-    """Su et al. 2021 (RoPE, arXiv 2104.09864, section 3.2.2): turn each pair of columns by its position times its rate.
+    """Su et al. 2021 (RoPE, arXiv 2104.09864, section 3.2.2): rotate each pair of columns by position times rate.
 
-    The product of a query and a key that are turned so depends on their distance alone.
+    The dot product of a rotated query and a rotated key depends only on their distance.
 
     Args:
         vectors: queries or keys [B, heads, T, an even width].
-        first: the position of the first of them.
+        first: the position of the first vector.
     """
     length, width = vectors.shape[-2:]
     positions = torch.arange(first, first + length, device=vectors.device, dtype=torch.float32)
@@ -49,16 +48,16 @@ def _rates(width: int, like: Tensor) -> Tensor:
 
 
 def distances(queries: int, keys: int, device: torch.device) -> Tensor:
-    """[queries, keys]: position of the key less position of the query, of the last `queries` positions of `keys`."""
+    """[queries, keys]: the key's position minus the query's; queries are the last `queries` of `keys` positions."""
     positions = torch.arange(keys, device=device)
     return positions - positions[keys - queries :, None]
 
 
 def alibi(heads: int, queries: int, keys: int, like: Tensor) -> Tensor:
-    """Press et al. 2022 (arXiv 2108.12409, section 3): what is added to the scores, [heads, queries, keys].
+    """Press et al. 2022 (arXiv 2108.12409, section 3): the bias added to the scores, [heads, queries, keys].
 
-    -m times the distance, a slope m for each head. In the encoder, of which the paper does not speak, the distance
-    counts in both directions alike.
+    It is -m times the distance, with a slope m for each head. The paper does not cover encoders; here the distance
+    counts equally in both directions.
     """
     slopes = torch.tensor(alibi_slopes(heads), device=like.device, dtype=like.dtype)
     return -slopes[:, None, None] * distances(queries, keys, like.device).abs().to(like.dtype)
@@ -67,8 +66,8 @@ def alibi(heads: int, queries: int, keys: int, like: Tensor) -> Tensor:
 def alibi_slopes(heads: int) -> list[float]:
     """2^(-8i / heads) for i = 1 … heads.
 
-    If their number is no power of two, as in the authors' code: those of the power of two below, and between them, from
-    the first on, those of twice as many heads.
+    If the number of heads is not a power of two, as in the authors' code: the slopes for the next lower power of two,
+    then the intermediate slopes of twice that number, from the first on.
     """
     below = 2 ** math.floor(math.log2(heads))
     slopes = [2 ** (-8 * i / below) for i in range(1, below + 1)]
@@ -78,8 +77,8 @@ def alibi_slopes(heads: int) -> list[float]:
 class RelativePositions(nn.Module):
     """Shaw et al. 2018 (arXiv 1803.02155, section 3.2): a trained vector for each distance, clipped at `clip`.
 
-    One is added to the key (a^K) and another to the value (a^V) of each pair of positions. All heads of a layer share
-    them.
+    One vector is added to the key (a^K) and another to the value (a^V) of each pair of positions. All heads of a layer
+    share the vectors.
     """
 
     def __init__(self, key_width: int, value_width: int, clip: int) -> None:
@@ -89,12 +88,13 @@ class RelativePositions(nn.Module):
         self.value = nn.Parameter(torch.empty(2 * clip + 1, value_width))
 
     def scores(self, query: Tensor, keys: int) -> Tensor:
-        """What a^K adds to the products of `query` [B, heads, T, key_width] with `keys` keys: [B, heads, T, keys]."""
+        """The contribution of a^K to the products of `query` [B, heads, T, key_width] with `keys` keys: [B, heads, T,
+        keys]."""
         index = self._index(query.shape[2], keys, query.device)
         return (query @ self.key.T.to(query.dtype)).gather(-1, index.expand(*query.shape[:2], -1, -1))
 
     def values(self, weights: Tensor) -> Tensor:
-        """What a^V adds to the output, from the weights [B, heads, T, keys]: [B, heads, T, value_width]."""
+        """The contribution of a^V to the output, from the weights [B, heads, T, keys]: [B, heads, T, value_width]."""
         index = self._index(weights.shape[2], weights.shape[3], weights.device)
         bins = weights.new_zeros(*weights.shape[:3], len(self.value))
         bins = bins.scatter_add(-1, index.expand(*weights.shape[:2], -1, -1), weights)

@@ -1,8 +1,8 @@
-"""Products of rows with a matrix, the greater part of all arithmetic here, through the fastest library at hand.
+"""Products of rows with a matrix, which dominate the arithmetic, through the fastest available library.
 
-On a CPU torch sends single precision to MKL, which on processors that are not Intel's leaves half of the speed unused.
-oneDNN, which torch sends half precision to, is as fast on all of them, but it compiles a kernel for every number of
-rows that it meets and keeps up to a thousand of them, a megabyte each; so rows are made up to a multiple of `ROWS`.
+On a CPU torch uses MKL for single precision, which reaches only half the speed on processors that are not Intel's.
+oneDNN, which torch uses for half precision, is fast on all of them. But it compiles a kernel for every new number of
+rows and keeps up to a thousand of them, a megabyte each; so rows are padded to a multiple of `ROWS`.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ FEW_ROWS = 8
 
 
 class Linear(nn.Linear):
-    """torch's linear layer, through `linear`."""
+    """torch's linear layer, computed by `linear`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return linear(input, self.weight, self.bias)
@@ -27,7 +27,7 @@ class Linear(nn.Linear):
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """inputs [..., K] times weight [N, K] transposed, plus bias [N]: [..., N].
 
-    As `torch.nn.functional.linear`, autocast included; that does it wherever oneDNN is no gain.
+    As `torch.nn.functional.linear`, autocast included, which also computes it where oneDNN is not faster.
     """
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
     if inputs.device.type != "cpu" or not _onednn(dtype):
@@ -44,23 +44,23 @@ def _onednn(dtype: torch.dtype) -> bool:
 
 
 def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As `linear`, of a matrix [M, K], without gradient and without any making up of rows."""
+    """As `linear`, for a matrix [M, K], without gradient and without padding of rows."""
     if rows.device.type != "cpu" or not _onednn(rows.dtype):
         return F.linear(rows, weight, bias)
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
-        weight = weight.contiguous()  # of part of a matrix, oneDNN's product is a slow one
+        weight = weight.contiguous()  # oneDNN is slow on a slice of a matrix
     return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
 
 
 def multiply_columns(left: Tensor, right: Tensor) -> Tensor:
-    """left [M, N] transposed times right [M, K]: [N, K], without gradient; that of a weight is such a product."""
+    """left [M, N] transposed times right [M, K]: [N, K], without gradient. A weight's gradient is such a product."""
     if left.shape[1] > right.shape[1]:  # the narrower one is copied
         return multiply(right.t(), left.t()).t().contiguous()
     return multiply(left.t(), right.t())
 
 
 def made_up(rows: Tensor) -> Tensor:
-    """[M, K] with rows of zeros added, so that few different M are ever met."""
+    """[M, K] padded with rows of zeros, so that few different M occur."""
     multiple = ROWS if len(rows) > 4 * ROWS else FEW_ROWS
     missing = -len(rows) % multiple
     return torch.cat([rows, rows.new_zeros(missing, rows.shape[1])]) if missing else rows

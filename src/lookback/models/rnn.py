@@ -1,4 +1,4 @@
-"""Parts of both recurrent models: reversal of padded batches, the maxout readout, the initialisation."""
+"""Shared parts of the recurrent models: reversal of padded batches, the maxout readout, the initialisation."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from lookback.models.cells import Cell, FusedRecurrence, SteppedRecurrence
 from lookback.models.products import Linear
 
 Initialisation = Literal["paper", "glorot"]
-"""How the recurrent models start; biases are 0 in both.
+"""Initialisations of the recurrent models; biases start at 0 in both.
 
                             paper                           glorot
     recurrent matrices      orthogonal, gate by gate        the same
@@ -19,21 +19,21 @@ Initialisation = Literal["paper", "glorot"]
     embeddings              N(0, 0.01²)                     N(0, 1)
     other matrices          N(0, 0.01²)                     Glorot-uniform, gate by gate, input by input
 
-`paper` is that of Bahdanau et al. 2015, appendix B.1, and but for the alignment of Cho et al. 2014, appendix A; it
-wants Adadelta, which makes up for the small weights. `glorot` lets Adam learn from the first step.
+`paper` is that of Bahdanau et al. 2015, appendix B.1, and, except for the alignment, that of Cho et al. 2014, appendix
+A. It needs Adadelta, which compensates for the small weights. With `glorot`, Adam learns from the first step.
 """
 
 Output = Literal["single", "factorised"]
 """`single`: one matrix W_o from the maxout layer to the vocabulary, as Bahdanau et al. 2015 print it (appendix A.2.2).
-`factorised`: two, by way of a layer as wide as an embedding, as in Cho et al. 2014, appendix A.1.2, and in the code of
-both papers (GroundHog)."""
+`factorised`: two, with a layer of an embedding's width between them, as in Cho et al. 2014, appendix A.1.2, and in the
+code of both papers (GroundHog)."""
 
 
 def reverse_within(sequence: Tensor, lengths: Tensor) -> Tensor:
-    """Turn round the first `lengths[b]` positions of each row of [B, S, ...]; padding stays where it is.
+    """Reverse the first `lengths[b]` positions of each row of [B, S, ...]; padding stays in place.
 
-    Reading the result from the front is reading the sentence from its last real word, which a plain flip would precede
-    by padding. It is its own inverse.
+    The result starts with the sentence's last real word; a plain flip would start with padding. The operation is its
+    own inverse.
     """
     positions = torch.arange(sequence.shape[1], device=sequence.device)
     mirrored = lengths[:, None] - 1 - positions
@@ -48,7 +48,7 @@ def last_real(sequence: Tensor, lengths: Tensor) -> Tensor:
 
 
 class MaxoutReadout(nn.Module):
-    """From what the decoder knows to logits: a linear layer, the maximum of each pair, dropout, the output matrix.
+    """From the decoder's vectors to logits: a linear layer, the maximum of each pair, dropout, the output matrix.
 
     Cho et al. 2014, appendix A.1.2 (there s', s and G); Bahdanau et al. 2015, appendix A.2.2 (there t~, t and W_o).
     """
@@ -57,8 +57,8 @@ class MaxoutReadout(nn.Module):
         """Makes the layers.
 
         Args:
-            inputs: the width of the decoder's state, the word before and the context vector together.
-            width: l, of the maxout layer.
+            inputs: the total width of the decoder's state, the previous word's embedding and the context vector.
+            width: l, the width of the maxout layer.
             factor: the width between the two output matrices, if `output` is factorised.
             vocabulary: V.
             output: see `Output`.
@@ -71,7 +71,7 @@ class MaxoutReadout(nn.Module):
         self.output = Linear(factor if output == "factorised" else width, vocabulary)
 
     def forward(self, inputs: Tensor) -> Logits:
-        """[..., inputs] to what logits [..., V] are made of."""
+        """[..., inputs] to logits [..., V], in factored form."""
         pairs = self.hidden(inputs).unflatten(-1, (-1, 2))
         return Logits(self.factor(self.dropout(pairs.amax(-1))), self.output.weight, self.output.bias)
 
@@ -80,7 +80,7 @@ class MaxoutReadout(nn.Module):
 
 
 def initialise(model: nn.Module, how: Initialisation) -> None:
-    """All of a recurrent model as `Initialisation` says, but for what only one model has."""
+    """Initialise the common parts of a recurrent model as `Initialisation` says."""
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=1.0 if how == "glorot" else 0.01)
@@ -88,7 +88,7 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
             _matrix(module.weight, how)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for module in model.modules():  # now the matrices that are several gates, and those that are recurrent
+    for module in model.modules():  # now the matrices of several gates, and the recurrent ones
         if isinstance(module, FusedRecurrence):
             for name, parameter in module.kernel.named_parameters():
                 if name.startswith("bias"):
@@ -104,7 +104,7 @@ def initialise(model: nn.Module, how: Initialisation) -> None:
 
 
 def initialise_gates(weight: Tensor, hidden: int, how: Initialisation, recurrent: bool = False) -> None:
-    """Gates stacked in one matrix [gates * H, inputs], each initialised by itself."""
+    """Initialise each gate of a stacked matrix [gates * H, inputs] separately."""
     for gate in weight.split(hidden):
         if recurrent:
             nn.init.orthogonal_(gate)

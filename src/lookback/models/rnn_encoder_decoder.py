@@ -23,7 +23,7 @@ class State(NamedTuple):
 
 
 class RNNEncoderDecoder(TranslationModel[Memory, State]):
-    """Encoder and decoder are gated recurrent networks; the decoder sees the source through one vector only.
+    """Encoder and decoder are gated recurrent networks; the decoder sees the source only through one vector.
 
     With E the embeddings, f the cell (`lookback.models.cells`), section 2 and appendix A.1 of the paper:
 
@@ -31,27 +31,27 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
         s_0 = tanh(V' c)                       s_i = f(s_{i-1}, E y_{i-1}, c)  c acts on every gate
         logits_i = G maxout(O_h s_i + O_y E y_{i-1} + O_c c + b)
 
-    The defaults are the paper's. Each option is a word:
+    The defaults are the paper's. Options:
 
     - `cell`: `gru`, the paper's unit; `gru-reset-after`, torch's, for speed; `lstm`; `rnn-tanh`; `rnn-logistic`.
-    - `encoder`: `bidirectional` makes c of the last state of each direction.
-    - `summary_projection`: without it, c is the last state itself, as Bahdanau et al. 2015 have it in their RNNencdec
-      (appendix A.2.2; GroundHog, too).
-    - `summary_use`: with `initial-state` the vector makes s_0 and is not seen again, as in Sutskever et al. 2014
-      (arXiv 1409.3215, section 2). An LSTM's two initial states come from one matrix each.
-    - `reverse_source`: the source is read from its last word to its first (the same, section 3.3). The end mark stays
-      at the end.
+    - `encoder`: `bidirectional` computes c from the last state of each direction.
+    - `summary_projection`: without it, c is the last state itself, as in the RNNencdec of Bahdanau et al. 2015
+      (appendix A.2.2; also GroundHog).
+    - `summary_use`: with `initial-state` the vector only sets s_0, as in Sutskever et al. 2014 (arXiv 1409.3215,
+      section 2). An LSTM's two initial states have one matrix each.
+    - `reverse_source`: the encoder reads the source from last word to first (the same paper, section 3.3). The end mark
+      stays at the end.
     - `output`: see `lookback.models.rnn.Output`.
     - `initialisation`: see `lookback.models.rnn.Initialisation`.
 
-    Where this differs from the paper even so:
+    Differences from the paper that remain:
 
     - Appendix A.1.2 has the decoder's candidate as tanh(W E y + r * (U s + C c)), and the encoder's as
-      tanh(W E x + U (r * h)). Here both are as the encoder and section 2.3 have it, tanh(W E y + C c + U (r * s)): what
-      GroundHog computes, too.
-    - A bias on all gates, on V, V' and the readout: the paper leaves biases out of its equations; GroundHog has none on
-      the gates and one on the embeddings. They start at 0.
-    - `dropout` (the paper has none) on embeddings and readout; not on c, whose room is what the experiment measures.
+      tanh(W E x + U (r * h)). Here both follow the encoder and section 2.3, tanh(W E y + C c + U (r * s)), as GroundHog
+      does.
+    - Biases, initially 0, on all gates, on V, V' and the readout. The paper leaves biases out of its equations;
+      GroundHog has none on the gates and one on the embeddings.
+    - `dropout` on embeddings and readout (the paper has none); not on c, whose capacity the experiment measures.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
             source = reverse_within(source[..., None], lengths - 1)[..., 0]
         embedded = self.dropout(self.source_embedding(source))
         states, _ = self.encoder(embedded, self.encoder.zeros(embedded))
-        read = last_real(states, lengths)  # padding comes last, so no real state has read any
+        read = last_real(states, lengths)  # padding comes last, so no real state has read padding
         if self.backward_encoder is not None:
             turned = reverse_within(embedded, lengths)
             states, _ = self.backward_encoder(turned, self.backward_encoder.zeros(turned))
@@ -119,7 +119,7 @@ class RNNEncoderDecoder(TranslationModel[Memory, State]):
         return Step(logits.product()[:, 0], State(state.memory, hidden), None)
 
     def _advance(self, memory: Memory, hidden: CellState, target_in: Tensor) -> tuple[Logits, CellState]:
-        """Read `target_in` [B, T] after the state: what the logits are made of, and the state after it."""
+        """Read `target_in` [B, T] after the state: the logits in factored form, and the next state."""
         embedded = self.dropout(self.target_embedding(target_in))
         if not self.summary_at_every_step:
             states, last = self.decoder(embedded, hidden)

@@ -1,8 +1,8 @@
-"""A trained model on disk: a folder that loads alone, without Lightning and without the corpus.
+"""A trained model on disk: a self-contained folder that loads without Lightning and without the corpus.
 
 weights.safetensors   the parameters
 config.json           architecture and its settings, vocabulary sizes, special ids, where the weights come from
-tokenizer.model       a copy of the SentencePiece model, or tokenizer.json, of the list of words
+tokenizer.model       a copy of the SentencePiece model; or tokenizer.json, a copy of the word tokenizer
 """
 
 import json
@@ -37,13 +37,13 @@ def save_model(
     """Writes the folder; each file appears whole or not at all.
 
     Args:
-        model: its present weights are written.
-        settings: what `models.build` made it from.
+        model: the model whose current weights are written.
+        settings: the settings that `models.build` got.
         source_vocabulary: the number of ids of the source.
-        target_vocabulary: the same of the target.
-        tokenizer: its file, copied.
-        folder: made if it is not there.
-        provenance: anything that JSON can hold; languages, fingerprints, steps.
+        target_vocabulary: the same for the target.
+        tokenizer: the tokenizer's file, which is copied.
+        folder: created if missing.
+        provenance: any JSON-serialisable values: languages, fingerprints, steps.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = {
@@ -53,19 +53,19 @@ def save_model(
         "provenance": dict(provenance),
     }
     weights, partial = folder / "weights.safetensors", folder / "weights.partial"
-    safetensors.torch.save_model(model, str(partial))  # knows of matrices that are used in several places
+    safetensors.torch.save_model(model, str(partial))  # handles shared matrices
     partial.replace(weights)
     partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(folder / DESCRIPTION)
     shutil.copyfile(tokenizer, partial)
     partial.replace(folder / tokenizer.name)
     for name in FILE_NAMES:
-        if name != tokenizer.name:  # one of the other kind would leave open which is meant
+        if name != tokenizer.name:  # a leftover of the other kind would be ambiguous
             (folder / name).unlink(missing_ok=True)
 
 
 def load_model(folder: Path) -> TranslationModel[Any, Any]:
-    """The model of a folder that `save_model` wrote, on the CPU, in evaluation mode.
+    """Loads a model from a folder that `save_model` wrote, on the CPU, in evaluation mode.
 
     Raises:
         LookbackError: a file is missing or damaged, or weights and settings do not belong together.
@@ -109,7 +109,7 @@ def load_model(folder: Path) -> TranslationModel[Any, Any]:
 
 
 def place(model: TranslationModel[Any, Any], hardware: config.Hardware) -> TranslationModel[Any, Any]:
-    """Moves the model to where it is to compute, and sets the threads of the CPU."""
+    """Moves the model to the configured device, and sets the number of CPU threads."""
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     return model.to(accelerator(hardware))
@@ -119,7 +119,7 @@ def accelerator(hardware: config.Hardware) -> str:
     """ "cuda" or "cpu"; `auto` takes a CUDA device if there is one.
 
     Raises:
-        LookbackError: a GPU is asked for and torch sees none.
+        LookbackError: a GPU is configured, but torch sees none.
     """
     if hardware.accelerator == "cpu" or (hardware.accelerator == "auto" and not torch.cuda.is_available()):
         return "cpu"

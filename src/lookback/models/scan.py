@@ -1,10 +1,9 @@
-"""The gated units over whole sequences, with attention at each step or without, as one operation with its gradient.
+"""The gated units over whole sequences, with or without attention at each step, as one operation with its gradient.
 
-Step by step, torch would keep a node of its graph for each of some twenty small operations a position, and make the
-gradients of the weights position by position. Here they are made in one product for all positions; and of the alignment
-model only the queries are kept, since its hidden layer, the largest of all tensors, costs less to make again than to
-fetch from memory. `lookback.models.cells` and `lookback.models.bahdanau` have the same steps written plainly, which
-tests hold this one against.
+Step by step, torch would keep a graph node for each of some twenty small operations per position, and compute the
+weights' gradients position by position. Here one product computes them for all positions. Of the alignment model only
+the queries are kept: its hidden layer is the largest of all tensors, and recomputing it is faster than reading it from
+memory. `lookback.models.cells` and `lookback.models.bahdanau` have the same steps in plain form; tests compare the two.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ class Attention(NamedTuple):
     keys: Tensor
     """[B, S, A]"""
     values: Tensor
-    """[B, S, 3H], what looking at a position adds to the inputs of the gates."""
+    """[B, S, 3H], the contribution of each position to the inputs of the gates."""
     mask: Tensor
     """[B, S], 0 or minus infinity."""
     query: Tensor
@@ -45,17 +44,17 @@ def scan(
     reset_after: bool,
     attention: Attention | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Run a GRU; with attention, the state before each step decides what is added to the inputs of that step.
+    """Run a GRU; with attention, the previous state determines the context that is added to each step's inputs.
 
-    In mixed precision the recurrent products are in half, and all else is in the precision of the state.
+    In mixed precision the recurrent products use half precision, and everything else the precision of the state.
 
     Args:
-        inputs: [B, T, 3H], what the inputs add to the gates.
+        inputs: [B, T, 3H], the input contributions to the gates.
         state: [B, H], before the first step.
         recurrent: [3H, H], as in `lookback.models.cells`.
-        bias: [3H], of the recurrent product, or nothing.
-        reset_after: which of the two gated units of `lookback.models.cells` it is.
-        attention: what to look at.
+        bias: [3H], of the recurrent product, or None.
+        reset_after: whether the unit is `GRUResetAfter` or `GRU` of `lookback.models.cells`.
+        attention: the attention over the source, or None.
 
     Returns:
         the states before the first step and after each, [B, T + 1, H]; and the alignments [B, T, S].
@@ -64,7 +63,7 @@ def scan(
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else state.dtype
     matrix, candidate = (recurrent, None) if reset_after else recurrent.split([2 * width, width])
     looked: tuple[Tensor | None, ...] = (None,) * 4
-    if attention is not None:  # the query is one more part of the product that each step makes of the state
+    if attention is not None:  # the query is one more part of each step's product with the state
         before = matrix.new_zeros(len(matrix)) if bias is None else bias
         bias = torch.cat([before, attention.query_bias])
         matrix = torch.cat([matrix, attention.query])
@@ -98,15 +97,15 @@ class _Scan(torch.autograd.Function):
         mask: Any,
         energy: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        """`inputs` [T, B, 3H]; `matrix` [P, H] makes all of a step's P sums but those of `candidate` [H, H].
+        """`inputs` [T, B, 3H]; `matrix` [P, H] gives all of a step's P sums except those of `candidate` [H, H].
 
-        The last four are an `Attention`'s, or nothing.
+        The last four belong to an `Attention`, or are None.
         """
         steps, batch, width = len(inputs), *state.shape
         product = _products(half, matrix, bias)
         product_within = None if candidate is None else _products(half, candidate)
         states, gates = inputs.new_empty(steps + 1, batch, width), inputs.new_empty(steps, batch, 2 * width)
-        candidates, within_reach = inputs.new_empty(2, steps, batch, width)  # the second: what the reset gate scales
+        candidates, within_reach = inputs.new_empty(2, steps, batch, width)  # the second: scaled by the reset gate
         queries: Any = None
         alignment: Any = None
         hidden: Any = None
@@ -216,7 +215,7 @@ def _hidden(doubled_keys: Tensor, query: Tensor, out: Tensor) -> None:
 
 
 def _products(half: torch.dtype, weight: Tensor, bias: Tensor | None = None) -> Any:
-    """The product with a matrix, in half, of rows in full."""
+    """The product of full-precision rows with a matrix, computed in half precision."""
     cast = weight.to(half)
     cast_bias = None if bias is None else bias.to(half)
     return lambda rows: multiply(rows.to(half), cast, cast_bias).to(rows.dtype)

@@ -1,4 +1,4 @@
-"""The Transformer of Vaswani et al. 2017 (arXiv 1706.03762): attention alone, without recurrence."""
+"""The Transformer of Vaswani et al. 2017 (arXiv 1706.03762): attention without recurrence."""
 
 import math
 from typing import Literal, NamedTuple, cast
@@ -22,20 +22,20 @@ class Memory(NamedTuple):
     mask: Tensor
     """[B, 1, 1, S], true on source pieces and false on padding."""
     layers: tuple[KeysValues, ...]
-    """What the cross-attention of each decoder layer compares with and reads, made from `states` once."""
+    """Keys and values for the cross-attention of each decoder layer, computed once from `states`."""
 
 
 class State(NamedTuple):
     memory: Memory
     layers: tuple[KeysValues, ...]
-    """For the self-attention of each decoder layer: keys and values of the target pieces read so far."""
+    """Keys and values of the target pieces so far, for the self-attention of each decoder layer."""
 
 
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
 class MultiHeadSelfAttention(MultiHeadAttention):
-    """Attention within one sequence, which may heed distances (`lookback.models.positions`)."""
+    """Attention within one sequence, optionally with distances (`lookback.models.positions`)."""
 
     def __init__(
         self, d_model: int, heads: int, d_k: int | None, d_v: int | None, positions: Positions, relative_clip: int
@@ -46,12 +46,12 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         self.relative = RelativePositions(d_k, d_v, relative_clip) if positions == "relative" else None
 
     def read(self, states: Tensor, past: KeysValues | None, mask: Tensor | None) -> tuple[Tensor, KeysValues]:
-        """All positions of a sequence at once, or one more after those in `past`.
+        """Attend at all positions of a sequence at once, or at one more position after those in `past`.
 
         Args:
             states: [B, T, D]; with `past`, T is 1.
-            past: keys and values of the positions before.
-            mask: [B, 1, 1, T], true on real pieces; or nothing, and position t sees 0 … t alone.
+            past: keys and values of the earlier positions.
+            mask: [B, 1, 1, T], true on real pieces; or None, and position t sees only 0 … t.
 
         Returns:
             [B, T, D], and keys and values of all positions so far.
@@ -98,7 +98,7 @@ class FeedForward(nn.Module):
 
 
 class Sizes(NamedTuple):
-    """What all layers of a model have in common."""
+    """Settings shared by all layers of a model."""
 
     d_model: int
     heads: int
@@ -112,10 +112,10 @@ class Sizes(NamedTuple):
 
 
 class Sublayer(nn.Module):
-    """Sections 3.1 and 5.4: the residual connection, dropout and normalisation around a sublayer.
+    """Sections 3.1 and 5.4: the residual connection, dropout and normalization around a sublayer.
 
-    `post`, the paper's: norm(x + dropout(f(x))). `pre`: x + dropout(f(norm(x))), and a normalisation at the end of the
-    stack, as in the authors' later code (Tensor2Tensor); see Xiong et al. 2020 (arXiv 2002.04745) for what it changes.
+    `post`, the paper's: norm(x + dropout(f(x))). `pre`: x + dropout(f(norm(x))), and a normalization at the end of the
+    stack, as in the authors' later code (Tensor2Tensor); see Xiong et al. 2020 (arXiv 2002.04745) for its effect.
     """
 
     def __init__(self, sizes: Sizes) -> None:
@@ -125,17 +125,17 @@ class Sublayer(nn.Module):
         self.dropout = nn.Dropout(sizes.dropout)
 
     def before(self, states: Tensor) -> Tensor:
-        """What the sublayer gets."""
+        """The input of the sublayer."""
         return self.norm(states) if self.pre else states
 
     def after(self, states: Tensor, output: Tensor) -> Tensor:
-        """From what came in and what the sublayer made of it: what goes on."""
+        """The output, from the input `states` and the sublayer's `output`."""
         states = states + self.dropout(output)
         return states if self.pre else self.norm(states)
 
 
 class EncoderLayer(nn.Module):
-    """Section 3.1: self-attention, feed-forward, each with residual connection and normalisation."""
+    """Section 3.1: self-attention, feed-forward, each with residual connection and normalization."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Section 3.1: as the encoder's, with attention to the source between the two."""
+    """Section 3.1: as the encoder layer, with cross-attention to the source between the two sublayers."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, states: Tensor, past: KeysValues | None, source: KeysValues, mask: Tensor, align: bool
     ) -> tuple[Tensor, KeysValues, Tensor | None]:
-        """All target positions at once (`past` is None), or one more after those in `past`.
+        """Compute all target positions at once (`past` is None), or one more after those in `past`.
 
         Returns the states [B, T, D], keys and values of all positions read so far, and, if `align`, the weights over
         the source [B, T, S].
@@ -196,29 +196,29 @@ def self_attention(sizes: Sizes) -> MultiHeadSelfAttention:
 
 
 class Transformer(TranslationModel[Memory, State]):
-    """Stacks of attention and feed-forward layers; each layer of the decoder looks at all of the source.
+    """Stacks of attention and feed-forward layers; each decoder layer attends to the whole source.
 
-    Section 3 of the paper: x + dropout(sublayer(x)), then layer normalisation, around every sublayer ("post-norm", so
-    training wants a warm-up); sinusoidal positions added to the embeddings times sqrt(d_model), and dropout on the sum
-    (section 5.4); one matrix for source embedding, target embedding and output (section 3.4), of the one vocabulary
-    that both languages share. No dropout on attention weights or inside the feed-forward layer, as in the paper.
+    Section 3 of the paper: x + dropout(sublayer(x)), then layer normalization, around every sublayer ("post-norm", so
+    training needs a warm-up); sinusoidal positions added to the embeddings times sqrt(d_model), and dropout on the sum
+    (section 5.4); one matrix for source embedding, target embedding and output (section 3.4), with one vocabulary for
+    both languages. No dropout on attention weights or inside the feed-forward layer, as in the paper.
 
     The defaults are the paper's. Options:
 
-    - `d_k`, `d_v`: the widths of a head's keys and values (Table 3, rows B), if not d_model / heads.
+    - `d_k`, `d_v`: the widths of a head's keys and values (Table 3, rows B); default d_model / heads.
     - `norm`: see `Sublayer`.
     - `positions`: see `lookback.models.positions`. `learned` has vectors for `max_positions` positions (as Gehring et
-      al. 2017; Table 3, row E); what stands further back gets the last of them. `relative` clips at `relative_clip`.
+      al. 2017; Table 3, row E); later positions use the last one. `relative` clips at `relative_clip`.
 
-    The alignment is the cross-attention of the last decoder layer, averaged over its heads: one choice of many, as
-    layers and heads divide the work, and not an alignment in the sense in which Bahdanau's model has one.
+    The alignment is the cross-attention of the last decoder layer, averaged over its heads. This is one choice of many,
+    since layers and heads divide the work; it is not an alignment in the sense of Bahdanau's model.
 
     Where the paper is silent: biases in all projections, none at the output; initialisation, from torch's generator:
 
         embedding, learned positions    normal, standard deviation 1 / sqrt(d_model), so the embedding has 1 when scaled
         relative positions              Glorot-uniform
         other matrices                  Glorot-uniform; query, key and value of all heads together, separately
-        layer normalisation             gain 1, bias 0
+        layer normalization             gain 1, bias 0
         biases                          0
     """
 
@@ -242,14 +242,14 @@ class Transformer(TranslationModel[Memory, State]):
         super().__init__()
         if source_vocabulary != target_vocabulary:
             raise LookbackError(
-                f"the transformer has one matrix for both languages, which here have {source_vocabulary:,} and "
+                f"the transformer shares one matrix between both languages, which here have {source_vocabulary:,} and "
                 f"{target_vocabulary:,} pieces; use one vocabulary for both (tokenize.kind sentencepiece)"
             )
         sizes = Sizes(d_model, heads, d_ff, dropout, d_k, d_v, norm, positions, relative_clip)
         self.positions: Positions = positions
         self.embedding = nn.Embedding(source_vocabulary, d_model)
         self.learned_positions = nn.Embedding(max_positions, d_model) if positions == "learned" else None
-        # For type checkers, to which a ModuleList holds any modules.
+        # For type checkers, which do not know the types within a ModuleList.
         self.encoder = cast(list[EncoderLayer], nn.ModuleList(EncoderLayer(sizes) for _ in range(layers)))
         self.decoder = cast(list[DecoderLayer], nn.ModuleList(DecoderLayer(sizes) for _ in range(layers)))
         self.encoder_norm = nn.LayerNorm(d_model) if norm == "pre" else nn.Identity()
@@ -307,7 +307,7 @@ class Transformer(TranslationModel[Memory, State]):
         return Logits(self.decoder_norm(states), self.embedding.weight, None), tuple(seen), alignment
 
     def _embed(self, pieces: Tensor, first: int) -> Tensor:
-        """Of [B, T] pieces, the first of which stands at position `first`: [B, T, D]."""
+        """The embeddings of `pieces` [B, T], the first at position `first`: [B, T, D]."""
         embedded = self.embedding(pieces)
         length, width = pieces.shape[1], embedded.shape[-1]
         embedded = embedded * math.sqrt(width)

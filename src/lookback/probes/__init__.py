@@ -1,1 +1,1 @@
-"""Measures on models, trained and untrained, one file a subject: what a state remembers, where a decoder looks."""
+"""Measures on models, trained and untrained, such as what a state remembers and where a decoder looks."""

@@ -1,6 +1,6 @@
-"""What a model's alignments are like: how sharp, and how near to the word alignment that the corpus itself knows.
+"""A model's alignments: how sharp they are, and how close to the word alignment of the corpus.
 
-Teacher forced on the references, so that all models are asked about the same words.
+All models are teacher forced on the references, so that their alignments are of the same words.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from lookback.tokenizer.base import word_of_piece
 from lookback.tokenizer.words import WordTokenizer
 
 Links = frozenset[tuple[int, int]]
-"""Which words of a sentence belong together: (source, target), each counted from 0 between white space."""
+"""Pairs of words that translate each other: (source, target) indices from 0, words being split at white space."""
 
 Alignment = NDArray[np.float32]
-"""[T + 1, S + 1]: for each piece of the reference and the end mark the weights over the source and its end mark."""
+"""[T + 1, S + 1]: for each piece of the reference and its end mark, the weights over the source and its end mark."""
 
 
 @torch.inference_mode()
@@ -37,14 +37,14 @@ def reference_alignments(
     batch_sentences: int,
     name: str,
 ) -> list[Alignment]:
-    """Where the model looks while it is given the references; nothing for a model that has no alignment.
+    """The model's alignments, teacher forced on the references; empty for a model without alignment.
 
     Args:
         model: in evaluation mode.
         sources: piece ids of each sentence, without end mark.
         references: the same of its translation.
-        batch_sentences: so many at a time.
-        name: what the progress bar calls it.
+        batch_sentences: sentences in a batch.
+        name: the label of the progress bar.
     """
     device = next(model.parameters()).device
     found: dict[int, Alignment] = {}
@@ -66,21 +66,22 @@ def reference_alignments(
 
 
 def alignment_entropy(alignments: Sequence[Alignment], words: Sequence[int], settings: Evaluate) -> list[Point]:
-    """How spread out the weights are, by source length: 0 where all weight is on one position.
+    """The entropy of the weights by source length: 0 where all weight is on one position.
 
-    A value is the mean over n sentences of the mean over the rows of a sentence, the end mark's included. Series:
-    `nats`, the entropy itself, which is at most log(S + 1); and `share of log length`, divided by that, from 0 to 1.
-    Of the Transformer it is the entropy of the mean over heads, which is more than the mean of their entropies.
+    A value is the mean over n sentences of the mean over the rows of a sentence, including the row of the end mark. The
+    series `nats` is the entropy itself, at most log(S + 1). The series `share of log length` is the entropy divided by
+    that, from 0 to 1. For the Transformer it is the entropy of the mean over heads, which is at least the mean of their
+    entropies.
 
     Args:
-        alignments: of `reference_alignments`; without any there are no points.
+        alignments: from `reference_alignments`; if empty, there are no points.
         words: source words of each sentence.
         settings: buckets and intervals.
     """
     if not alignments:
         return []
     nats = np.array([entropies(rows).mean() for rows in alignments])
-    most = np.array([np.log(rows.shape[1]) for rows in alignments])  # 0, as the entropy, where there is one position
+    most = np.array([np.log(rows.shape[1]) for rows in alignments])  # 0 where there is one position, as is the entropy
     ones = np.ones(len(nats))
     return [
         *by_source_length("alignment_entropy", "nats", nats, ones, words, settings),
@@ -91,7 +92,7 @@ def alignment_entropy(alignments: Sequence[Alignment], words: Sequence[int], set
 
 
 def entropies(rows: Alignment) -> NDArray[np.float64]:
-    """Of rows of weights [T, S], in nats: [T]."""
+    """The entropy of each row of weights [T, S], in nats: [T]."""
     weights = rows.astype(np.float64)
     return -(weights * np.log(np.where(weights > 0, weights, 1.0))).sum(axis=1)
 
@@ -100,13 +101,13 @@ def entropies(rows: Alignment) -> NDArray[np.float64]:
 
 
 def read_gold(path: Path, tokenizer: Tokenizer) -> list[Links]:
-    """The word alignments of a file, a Pharaoh line a sentence: `0-0 2-1`, source before target.
+    """The word alignments in a file, a line in Pharaoh format for each sentence: `0-0 2-1`, source before target.
 
-    Nothing where there is no such file, and where the pieces are Moses tokens: the links count the words between white
-    space, of which Moses tokens are parts that cannot be put together again.
+    Empty if there is no such file, or if the pieces are Moses tokens: the links count words split at white space, and
+    Moses tokens are parts of these that cannot be joined again.
 
     Raises:
-        LookbackError: a line is something else.
+        LookbackError: a line has another format.
     """
     if not path.exists() or isinstance(tokenizer, WordTokenizer):
         return []
@@ -132,23 +133,23 @@ def alignment_error_rate(
     words: Sequence[int],
     settings: Evaluate,
 ) -> list[Point]:
-    """How far the words that the model looks at are from those that the corpus says belong together, by source length.
+    """The alignment error rate by source length: how far the model's links are from those of the corpus.
 
-    Och and Ney 2003, section 5, where the links S of the corpus are both the sure and the possible ones, A the model's:
+    Och and Ney 2003, section 5. The links S of the corpus are both the sure and the possible ones; A are the model's:
 
         AER = 1 - 2 |A & S| / (|A| + |S|)
 
-    counted over all words of n sentences. Each target word has one link in A, to the source word with the greatest
-    weight, see `word_weights`; if it has no link in S, its one in A counts as an error. The end marks have no part.
+    counted over all words of n sentences. Each target word has one link in A, to the source word with the largest
+    weight (see `word_weights`). If it has no link in S, its link in A is an error. End marks are ignored.
 
-    Series: `alignment`, the model's; `diagonal`, target word i of T linked with source word round(i S / T) of S, which
-    knows nothing but that words keep their order; and `best`, the least that one link a target word can reach.
+    Series: `alignment` is the model's. `diagonal` links target word i of T with source word round(i S / T) of S: it
+    knows only that words keep their order. `best` is the lowest rate possible with one link for each target word.
 
     Args:
-        alignments: of `reference_alignments`; without any there are no points.
+        alignments: from `reference_alignments`; if empty, there are no points.
         sources: piece ids of each sentence, without end mark.
         references: the same of its translation.
-        gold: of `read_gold`; without any there are no points.
+        gold: from `read_gold`; if empty, there are no points.
         words: source words of each sentence.
         settings: buckets and intervals.
 
@@ -189,13 +190,13 @@ def alignment_error_rate(
 def word_weights(alignment: Alignment, source_words: Sequence[int], target_words: Sequence[int]) -> Alignment:
     """Weights between words, [target words, source words], from those between pieces.
 
-    Summed over the pieces of a source word, and the mean over the pieces of a target word. The end marks are left out
-    and the rest stays as it is: what a piece gives the source's end mark is lost, and such a piece counts less in the
+    Weights are summed over the pieces of a source word and averaged over the pieces of a target word. End marks are
+    left out, and the rest is not scaled again: a piece that gives weight to the source's end mark counts less in the
     mean of its word.
 
     Args:
         alignment: with rows and columns of the end marks.
-        source_words: the word of each source piece, without end mark, as `word_of_piece` has it.
+        source_words: the word of each source piece, without end mark, from `word_of_piece`.
         target_words: the same of the target.
     """
     of_source, of_target = (np.eye(max(found, default=-1) + 1)[list(found)] for found in (source_words, target_words))
@@ -204,5 +205,5 @@ def word_weights(alignment: Alignment, source_words: Sequence[int], target_words
 
 
 def errors(found: Links, gold: Links) -> tuple[int, int]:
-    """How many links are in one of the two sets only, and how many in both sets together: AER is their quotient."""
+    """The number of links in only one of the sets, and the sum of both sizes: the AER is their quotient."""
     return len(found ^ gold), len(found) + len(gold)

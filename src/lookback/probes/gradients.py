@@ -1,8 +1,8 @@
-"""On which source pieces a target word depends: the gradient of its log-probability by the source embeddings.
+"""Which source pieces a target word depends on: the gradient of its log-probability by the source embeddings.
 
 A gradient says what a small change would do to this word of this sentence, not what the model would do without the
-piece; see Jain and Wallace 2019 (arXiv 1902.10186) for how far that and attention go apart. It is there for all models,
-those without attention too.
+piece. Jain and Wallace 2019 (arXiv 1902.10186) show how far gradients and attention differ. Every model has a gradient,
+also one without attention.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,11 +27,11 @@ MEASURE = "gradient_by_distance"
 FROM_END = "pieces from the end"
 FROM_ALIGNED = "pieces from the aligned word"
 SENTENCES = 100
-"""So many are looked at, from the shortest to the longest."""
+"""The number of sentences used, from the shortest to the longest."""
 ASKED = ("first word", "middle word", "last word")
-"""Of the reference; a shorter one is not looked at."""
+"""The words of the reference that are measured; a shorter reference is skipped."""
 DISTANCES = (0, 1, 2, *(2**power for power in range(2, 15)))
-"""Inclusive upper bounds of the bins of distance: 0, 1, 2, 3 and 4, 5 to 8, and so on, twice as many each time."""
+"""Inclusive upper bounds of the bins of distance: 0, 1, 2, 3 to 4, 5 to 8, and so on, each twice as wide."""
 
 
 def gradient_by_distance(
@@ -44,26 +44,30 @@ def gradient_by_distance(
     batch_sentences: int,
     name: str,
 ) -> list[Point]:
-    """How the gradient of a target word shares out over the source, by distance.
+    """How the gradient of a target word is distributed over the source, by distance.
 
-    Teacher forced on the references, the log-probability of the first, the middle and the last word (the sum over its
-    pieces) has a gradient by the embedding of each source position, the end mark's too; its 2-norm, divided by the sum
-    over the sentence, is the position's share. A value is the mean share of one position at that distance, over the
-    positions of all sentences that have any; n counts sentences.
+    The model is teacher forced on the references. The log-probability of the first, the middle and the last word
+    (summed over its pieces) has a gradient by the embedding of each source position, including the end mark. The 2-norm
+    of that gradient, divided by the sum over the sentence, is the share of the position. A value is the mean share of a
+    position at that distance, over the positions of all sentences that have one; n counts sentences.
 
-    Series against the distance from the end of the source, where 0 is the end mark, whichever way the model reads: one
-    for each target word asked. Against the distance from the source word that the gold alignment links with the target
-    word, where 0 is any piece of it and several linked words count each: `gradient`, the three target words together.
-    Beside both, `even`: the same positions, had each position of a sentence an equal share.
+    Two kinds of distance:
+
+    - from the end of the source: 0 is the end mark, whichever way the model reads. There is one series for each of the
+      three target words.
+    - from the source word that the gold alignment links with the target word: 0 is any of its pieces, and the nearest
+      of several linked words counts. The series `gradient` takes the three target words together.
+
+    For each, the series `even` shows the same positions if all positions of a sentence had an equal share.
 
     Args:
         model: in evaluation mode.
-        sources: piece ids of the sentences, without end mark; some `SENTENCES` are chosen.
+        sources: piece ids of the sentences, without end mark; `SENTENCES` of them are chosen.
         references: the same of their translations.
-        gold: the links of each sentence, of `read_gold`; without any there is no series by alignment.
-        settings: of the intervals.
-        batch_sentences: so many at a time.
-        name: what the progress bar calls it.
+        gold: the links of each sentence, from `read_gold`; if empty, there is no series by alignment.
+        settings: resamples, confidence and seed of the intervals.
+        batch_sentences: sentences in a batch.
+        name: the label of the progress bar.
     """
     words = [word_of_piece(tokenizer.pieces(reference, "target")) for reference in references]
     long_enough = [i for i, found in enumerate(words) if max(found, default=-1) + 1 >= len(ASKED)]
@@ -91,7 +95,7 @@ def gradient_by_distance(
     for i in chosen:
         source_words = word_of_piece(tokenizer.pieces(sources[i], "source"))
         for series, word, of_word in zip(ASKED, asked_words[i], norms[i], strict=True):
-            if not of_word.any():  # so sure of the word that nothing changes it
+            if not of_word.any():  # the model is so certain that the gradient is 0
                 continue
             shares, places = of_word / of_word.sum(), np.arange(len(of_word))
             from_end[series].append(_Shares(i, places[::-1], shares))
@@ -111,24 +115,24 @@ def gradient_norms(
     """The 2-norms of the gradients of log-probabilities by the embedding of each source position.
 
     Args:
-        model: in evaluation mode, or dropout is part of what is measured.
+        model: in evaluation mode; otherwise dropout is measured too.
         source: [B, S], with end mark.
         target_in: [B, T], teacher forced.
-        target_out: [B, T], the pieces whose log-probability is meant.
+        target_out: [B, T], the pieces whose log-probability is taken.
         asked: [K, B, T] bool; for each k, the log-probabilities of the marked pieces of a sentence are summed.
 
     Returns:
         [K, B, S], in the order of the source; 0 on padding.
     """
     # A batch needs one backward pass for each k: no sentence's log-probability depends on another's embeddings. cuDNN
-    # goes backward through a recurrent network only in training mode; torch's own kernels do in either.
+    # has a backward pass through recurrent networks only in training mode; torch's own kernels have it in both.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         with _source_embeddings(model) as seen:
             memory = model.encode(source)
         log_p = model.decode(memory, target_in).log_softmax(-1).gather(2, target_out[..., None])[..., 0]
         gradients = [torch.autograd.grad((log_p * some).sum(), seen, retain_graph=True)[0] for some in asked]
     norms = torch.stack([gradient.norm(dim=-1) for gradient in gradients])
-    if getattr(model, "reverse_source", False):  # it was embedded in the order of reading
+    if getattr(model, "reverse_source", False):  # it was embedded in reading order
         lengths = (source != PAD).sum(1)
         norms = torch.stack([reverse_within(of_word[..., None], lengths - 1)[..., 0] for of_word in norms])
     return norms
@@ -136,7 +140,7 @@ def gradient_norms(
 
 @contextmanager
 def _source_embeddings(model: TranslationModel[Any, Any]) -> Iterator[list[Tensor]]:
-    """Within, what the model embeds is put into the list, cut off from the weights, so that a gradient ends there.
+    """Within this context, the list gets what the model embeds, detached from the weights: gradients end there.
 
     For `encode` only: the Transformer has one embedding for both languages.
     """
@@ -156,7 +160,7 @@ def _source_embeddings(model: TranslationModel[Any, Any]) -> Iterator[list[Tenso
 
 
 class _Shares(NamedTuple):
-    """Of the positions of one source, for one target word."""
+    """The distances and shares of the positions of one source, for one target word."""
 
     sentence: int
     distances: NDArray[np.int64]

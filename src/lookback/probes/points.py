@@ -1,6 +1,6 @@
-"""Points of curves: means and ratios over sentences with bootstrap intervals; written to CSV and read again.
+"""Points of curves: means and ratios over sentences with bootstrap intervals, and their CSV files.
 
-Needs no torch, as the report.
+Needs no torch, since the report needs none.
 """
 
 import math
@@ -23,18 +23,18 @@ class Point(TypedDict):
     """One point of a curve, and one row of `reports/<experiment>/runs/<run>/probe.csv`, whose columns are these."""
 
     measure: str
-    """What was measured, such as `jacobian_norm`."""
+    """The measure, such as `jacobian_norm`."""
     series: str
-    """Which line of that measure, such as `trained` or `untrained`."""
+    """The line of that measure, such as `trained` or `untrained`."""
     x_by: str
-    """What `x` counts, such as `steps`."""
+    """The unit of `x`, such as `steps`."""
     x: float | None
     """None for a single number without a curve."""
     n: int
     """Sentences (or positions) that `value` is the mean of; 1 for a property of the model."""
     value: float
     low: float
-    """With `high` the bootstrap interval of the mean; NaN where n = 1."""
+    """With `high`, the bootstrap interval of the mean; NaN where n = 1."""
     high: float
 
 
@@ -49,7 +49,7 @@ COLUMNS: dict[str, type] = {
     "high": float,
 }
 BLANKS = {"measure": "", "series": "", "x_by": "", "x": None, "value": math.nan, "low": math.nan, "high": math.nan}
-"""What a blank stands for; a column that is not here has none."""
+"""The value of a blank cell; the other columns have no blanks."""
 
 
 def ratio(
@@ -62,11 +62,11 @@ def ratio(
     settings: Evaluate,
     seed: tuple[int, ...],
 ) -> list[Point]:
-    """The sum of `numerators` [N] over the sum of `denominators` [N], a number of each for each sentence.
+    """The sum of `numerators` [N] over the sum of `denominators` [N], one of each for each sentence.
 
-    With denominators of 1 it is the mean over sentences. Sentences whose denominator is 0 are left out; n counts the
+    With denominators of 1 this is the mean over sentences. Sentences whose denominator is 0 are left out; n counts the
     others, and where n is 0 there is no point. The interval is a percentile bootstrap over these sentences, NaN for a
-    single one; `seed` is the second part of its seed, so that points of equal n are resampled independently.
+    single one. `seed` is the second part of its seed, so that points of equal n are resampled independently.
     """
     sums = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)], axis=1)
     sums = sums[sums[:, 1] > 0]
@@ -89,9 +89,9 @@ def by_source_length(
     words: ArrayLike,
     settings: Evaluate,
 ) -> list[Point]:
-    """A `ratio` for each bucket of source length, shortest first, then one over all sentences, whose x is None.
+    """A `ratio` for each bucket of source length, shortest first; then one over all sentences, with x = None.
 
-    The x of a bucket is the mean length of its sentences in `words` [N]: the same for all systems.
+    The x of a bucket is the mean length of its sentences, from `words` [N]: the same for all systems.
     """
     lengths, numerators, denominators = np.asarray(words), np.asarray(numerators), np.asarray(denominators)
     points = []
@@ -114,11 +114,11 @@ def averaged(
     *,
     logarithms: bool = False,
 ) -> Iterator[Point]:
-    """A curve over x = 0, 1, …: at each the mean over sentences, with its percentile bootstrap interval.
+    """A curve over x = 0, 1, …: at each x the mean over sentences, with its percentile bootstrap interval.
 
     Args:
         measure, series, x_by: as in `Point`.
-        values: [sentences, x], NaN where a sentence has none; an x without any value gives no point.
+        values: [sentences, x], NaN where a sentence has no value; an x without any value gives no point.
         settings: resamples, confidence and seed.
         logarithms: whether the values are logarithms; the points are then geometric means.
     """

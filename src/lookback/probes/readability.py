@@ -1,9 +1,9 @@
-"""What of the source's words a linear classifier reads from what the encoder hands on.
+"""Which source words a linear classifier reads from the encoder's output.
 
-It shows that a word's identity lies there in a form that a linear map can use; neither that the decoder uses it, nor,
-where the probe fails, that it is not there in another form. The probe is itself trained, so part of its success is its
-own (Hewitt and Liang 2019, arXiv 1909.03368): hence the majority class beside it, a linear probe in closed form without
-anything to tune, and a test that it stays at chance on shuffled labels.
+Success shows that a linear map can find a word's identity there. It does not show that the decoder uses it; and failure
+does not show that it is not there in another form. The probe is itself trained, so part of its success is its own
+(Hewitt and Liang 2019, arXiv 1909.03368). Hence the majority class as a baseline, a linear probe in closed form without
+anything to tune, and a test that the probe stays at chance on shuffled labels.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ from lookback.stats.buckets import buckets
 from lookback.tokenizer import EOS, PAD
 
 PLACES = {"1st": 0, "2nd": 1, "4th": 3, "8th": 7, "8th to last": -8, "4th to last": -4, "2nd to last": -2}
-"""Which piece of the source is to be read; of most sentences the last is a full stop."""
+"""The source pieces to read, by position; the last piece of most sentences is a full stop."""
 FIT_SENTENCES = 6_000
-"""So many does a probe learn from."""
+"""The number of sentences that a probe is fitted on."""
 
 
 def fit_sentences(words: ArrayLike, settings: Evaluate) -> list[int]:
-    """Indices of `FIT_SENTENCES` training sentences, as many of each bucket of length, of their `words` [N].
+    """Indices of `FIT_SENTENCES` training sentences, equally many from each bucket of length, by their `words` [N].
 
-    As many: where long sentences are rare, a probe would otherwise be worse at them for that reason alone. A bucket
-    with too few gives all.
+    If long sentences were rarer, a probe would be worse on them for that reason alone. A bucket with too few sentences
+    gives all of them.
     """
     lengths = np.asarray(words)
     found = buckets(settings.bucket_edges, lengths)
@@ -51,25 +51,25 @@ def readable_words(
     batch_sentences: int,
     name: str,
 ) -> list[Point]:
-    """How many source pieces a linear probe names right, by source length and by place in the sentence.
+    """The share of source pieces that a linear probe names correctly, by source length and by place in the sentence.
 
-    A model with one vector is asked for the piece at each of `PLACES` from that vector; other models from their
-    annotation (the encoder's state) at that very place, which has it at hand: the measure of what could be read. One
-    probe a place, for all lengths together, as the decoder too has one set of weights for all.
+    For a model with one vector, the probe reads the piece at each of `PLACES` from that vector. For other models it
+    reads the annotation (the encoder's state) at the place itself: the upper limit of what can be read. There is one
+    probe for each place and all lengths, just as the decoder has one set of weights for all lengths.
 
-    A value is the share that is right of n sentences: those that have a piece there, and one that stands there twice at
-    least in `fit_sources`, since others cannot be named. Series: a place; and `<place>, majority`, for always naming
-    the piece that is most frequent there in `fit_sources`.
+    A value is the share of correct answers over n sentences: those with a piece at the place that also occurs there at
+    least twice in `fit_sources`, since a probe cannot name others. There is a series for each place, and one named
+    `<place>, majority` for the answer that is always the most frequent piece at that place in `fit_sources`.
 
     Args:
         model: in evaluation mode.
         sources: piece ids of the test sentences, without end mark.
         words: source words of each.
-        fit_sources: piece ids of the sentences that the probe learns from, those of train that `fit_sentences` chooses.
-            Longer ones than the model was trained on are among them, so that all runs have the same.
+        fit_sources: piece ids of the training sentences that the probe is fitted on, chosen by `fit_sentences`. Some
+            are longer than the model's training sentences, so that all runs have the same ones.
         settings: buckets and intervals.
-        batch_sentences: so many at a time.
-        name: what the progress bar calls it.
+        batch_sentences: sentences in a batch.
+        name: the label of the progress bar.
     """
     fit_vectors, fit_pieces = vectors_and_pieces(model, fit_sources, batch_sentences, f"{name}: to fit")
     vectors, pieces = vectors_and_pieces(model, sources, batch_sentences, f"{name}: to test")
@@ -93,13 +93,13 @@ def probe(
 ) -> NDArray[np.int64]:
     """The labels [M] that linear discriminant analysis, fitted to [N, D] and [N], gives `vectors` [M, D].
 
-    In closed form: the classes have normal distributions of one covariance, each component scaled to variance 1, and a
-    hundredth of the covariance is that of independent components. Ridge regression on one-hot labels would read less
-    from the same vectors, since with many classes it hides some behind others (Hastie et al. 2009, The Elements of
+    In closed form: the classes have normal distributions with one covariance. Each component is scaled to variance 1,
+    and a hundredth of the covariance is that of independent components (shrinkage). Ridge regression on one-hot labels
+    would read less from the same vectors, since with many classes it masks some (Hastie et al. 2009, The Elements of
     Statistical Learning, section 4.2). Labels that occur once are left out.
     """
     kinds, kind, counts = np.unique(fit_labels, return_inverse=True, return_counts=True)
-    if (counts > 1).sum() < 2:  # nothing to tell apart
+    if (counts > 1).sum() < 2:  # no two classes to distinguish
         return np.full(len(vectors), kinds[counts.argmax()])
     fitted = counts[kind] > 1
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01)
@@ -110,9 +110,9 @@ def probe(
 def vectors_and_pieces(
     model: TranslationModel[Any, Any], sources: Sequence[Sequence[int]], batch_sentences: int, name: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """For each of `PLACES` in each sentence what is read, [N, places, D], and the piece there, [N, places].
+    """For each sentence and each of `PLACES`, the vector that is read, [N, places, D], and the piece, [N, places].
 
-    Where a sentence has no piece there, `PAD` stands for it.
+    The piece is `PAD` where the sentence is too short.
     """
     device = next(model.parameters()).device
     lengths = np.array([len(source) for source in sources])[:, None]

@@ -1,27 +1,27 @@
-"""How a recurrent encoder's state depends on its state some steps before, measured instead of argued.
+"""How a recurrent encoder's state depends on its state some steps before: measured, not derived.
 
-Introductions argue from the Jacobian of a plain RNN, h_t = f(W x_t + U h_{t-1}),
+Introductions reason about the Jacobian of a plain RNN, h_t = f(W x_t + U h_{t-1}),
 
     dh_t / dh_{t-k} = D_t U D_{t-1} U ... D_{t-k+1} U        D_i = diag(f'(W x_i + U h_{i-1}))
 
 and the eigenvalues of U (Bengio et al. 1994; Pascanu et al. 2013, arXiv 1211.5063, section 2.1). Here the product is
-made exactly, along real sentences and for every cell of `lookback.models.cells`; t is the last position of a sentence,
-its end mark, whose state is what the decoder gets. Beside it stands what the arguments put in its place:
+computed exactly, along real sentences and for every cell of `lookback.models.cells`. t is the last position of a
+sentence, its end mark, whose state the decoder gets. The measures are the exact product and the usual substitutes:
 
-    jacobian_norm       2-norm of the exact product; of an LSTM, of the whole state (h, c), a matrix [2H, 2H]
-    jacobian_norm_h     of an LSTM: of its block dh_t / dh_{t-k}
-    jacobian_norm_c     of an LSTM: of its block dc_t / dc_{t-k}
-    jacobian_bound      of a plain RNN, as all below: (max f' * ||U||_2)^k, which the norm never exceeds
+    jacobian_norm       2-norm of the exact product; for an LSTM, of the whole state (h, c), a matrix [2H, 2H]
+    jacobian_norm_h     for an LSTM: 2-norm of the block dh_t / dh_{t-k}
+    jacobian_norm_c     for an LSTM: 2-norm of the block dc_t / dc_{t-k}
+    jacobian_bound      for a plain RNN, like all below: (max f' * ||U||_2)^k, which the norm never exceeds
     matrix_power_norm   ||U^k||_2
-    spectral_radius     rho(U)^k: the rate at which ||U^k||_2 changes in the limit of many steps, and no bound. The
+    spectral_radius     rho(U)^k: the rate at which ||U^k||_2 changes in the limit of many steps. It is not a bound: the
                         powers of a matrix with radius 1/2 may have a norm near 1 for as many steps as it has rows
-    commuted_error      how far (D_t ... D_{t-k+1}) U^k, often quoted for the product, is from it: the Frobenius norm of
-                        the difference / that of the product. Diagonal matrices do not commute with U
+    commuted_error      how far (D_t ... D_{t-k+1}) U^k, which is often quoted as the product, is from the product: the
+                        Frobenius norm of the difference / that of the product. Diagonal matrices do not commute with U
     commuted_ratio      the Frobenius norm of that form / that of the product
 
-Over sentences, norms and ratios are averaged as geometric means, since they span orders of magnitude; the error as an
-arithmetic mean. Letters as in `lookback.models.base`; N is the size of a cell's whole state, H times its parts, and K
-the largest lag.
+Norms and ratios are averaged over sentences with the geometric mean, since they span orders of magnitude; the error
+with the arithmetic mean. Letters are those of `lookback.models.base`. N is the size of a cell's whole state, H times
+the number of its parts; K is the largest lag.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +52,9 @@ from lookback.probes.points import Point, averaged
 from lookback.tokenizer import EOS, PAD
 
 AT_A_TIME = 4
-"""Sentences whose products are held at the same time: few, so that they stay in the processor's cache."""
+"""Sentences in a batch: few, so that their products stay in the processor's cache."""
 BLOCK, TOLERANCE, ITERATIONS = 16, 1e-5, 200
-"""Of the subspace iteration for norms: its width, the relative change at which it ends, and its longest."""
+"""The subspace iteration for norms: its width, the relative change at which it stops, and the most iterations."""
 
 
 # --- one step ---------------------------------------------------------------------------------------------------------
@@ -65,12 +65,12 @@ def step_jacobians(cell: Cell, inputs: Tensor, state: CellState) -> Tensor:
 
     Args:
         cell: any of `CELLS`.
-        inputs: [B, gates * H], as the cell takes them.
-        state: the state before, [B, H] each part.
+        inputs: [B, gates * H], in the form that the cell takes.
+        state: the state before the step, [B, H] each part.
 
     Returns:
-        [B, N, N]: row i, column j is the derivative of the i-th number of the state after by the j-th of that before,
-        the parts of a state one after the other.
+        [B, N, N]: row i, column j is the derivative of the i-th number of the state after the step by the j-th of the
+        state before it. The parts of a state are concatenated.
     """
     h, u = state[0], cell.recurrent.weight.split(cell.hidden)
     after = cell(inputs, state)
@@ -118,7 +118,7 @@ def slopes(cell: PlainRNN, after: Tensor) -> Tensor:
 
 
 def stepped(layer: Recurrence) -> SteppedRecurrence:
-    """The layer as single steps: torch's kernels give outputs only. Theirs have two biases, of inputs and of state."""
+    """The layer as single steps, since torch's kernels only return outputs. They have biases of inputs and states."""
     if isinstance(layer, SteppedRecurrence):
         return layer
     assert isinstance(layer, FusedRecurrence)
@@ -131,7 +131,7 @@ def stepped(layer: Recurrence) -> SteppedRecurrence:
         cell.recurrent.weight.copy_(kernel["weight_hh_l0"])
         if cell.recurrent.bias is None:
             copy.input.bias.add_(kernel["bias_hh_l0"])
-        else:  # within the reach of the reset gate
+        else:  # the reset gate multiplies this bias
             cell.recurrent.bias.copy_(kernel["bias_hh_l0"])
     return copy
 
@@ -140,19 +140,19 @@ def stepped(layer: Recurrence) -> SteppedRecurrence:
 
 
 class Reading(NamedTuple):
-    """What a recurrent layer did while it read B sentences."""
+    """The inputs and states of a recurrent layer that read B sentences."""
 
     cell: Cell
     inputs: Tensor
-    """[B, S, gates * H], as the cell takes them."""
+    """[B, S, gates * H], in the form that the cell takes."""
     states: tuple[Tensor, ...]
     """Each part of the state, [B, S + 1, H]: before the first step, and after each."""
     lengths: Tensor
-    """[B]; what comes after is padding."""
+    """[B]; padding follows."""
 
 
 def read(layer: Recurrence, sequence: Tensor, lengths: Tensor) -> Reading:
-    """Have a layer read `sequence` [B, S, inputs] from the zero state."""
+    """Run a layer over `sequence` [B, S, inputs] from the zero state."""
     steps = stepped(layer)
     inputs = steps.input(sequence)
     states = [steps.zeros(sequence)]
@@ -162,9 +162,9 @@ def read(layer: Recurrence, sequence: Tensor, lengths: Tensor) -> Reading:
 
 
 def encode(model: RNNEncoderDecoder, source: Tensor) -> Reading:
-    """As the model's encoder reads `source` [B, S] (of two directions, the one that reads from the front).
+    """The reading of `source` [B, S] by the model's encoder; by its forward direction if it has two.
 
-    The model is to be in evaluation mode.
+    The model must be in evaluation mode.
     """
     lengths = (source != PAD).sum(1)
     if model.reverse_source:
@@ -173,11 +173,11 @@ def encode(model: RNNEncoderDecoder, source: Tensor) -> Reading:
 
 
 def products(reading: Reading, largest_lag: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """For k = 0 … K the exact Jacobian of the last real state by that k steps before.
+    """For k = 0 … K the exact Jacobian of the last real state by the state k steps before.
 
     Yields:
-        P [B, N, N] with Frobenius norm 1, and the logarithm of what it is to be multiplied by [B], so that no number is
-        too small; NaN for sentences that have no such step.
+        P [B, N, N] with Frobenius norm 1, and the logarithm of its factor [B], so that no number underflows; NaN for
+        sentences without such a step.
     """
     cell, rows = reading.cell, torch.arange(len(reading.lengths), device=reading.lengths.device)
     size = cell.states * cell.hidden
@@ -185,7 +185,7 @@ def products(reading: Reading, largest_lag: int) -> Iterator[tuple[Tensor, Tenso
     scale = product.new_zeros(len(rows))
     for lag in range(largest_lag + 1):
         if lag:
-            at = reading.lengths - lag  # of the step from the state `lag` before the last to the one after it
+            at = reading.lengths - lag  # the step from the state `lag` before the last to the next state
             inside = at > 0
             at = at.clamp(min=0)
             state = tuple(part[rows, at] for part in reading.states)
@@ -197,7 +197,7 @@ def products(reading: Reading, largest_lag: int) -> Iterator[tuple[Tensor, Tenso
 
 
 def _times(product: Tensor, step: Tensor, hidden: int) -> Tensor:
-    """product @ step; what a step takes from the parts of a state besides h it takes unit by unit: diagonal blocks."""
+    """product @ step, whose blocks for the parts of a state other than h are diagonal."""
     parts = [product @ step[:, :, :hidden]]
     for start in range(hidden, step.shape[2], hidden):
         blocks = step[:, :, start : start + hidden].unflatten(1, (-1, hidden))
@@ -206,10 +206,10 @@ def _times(product: Tensor, step: Tensor, hidden: int) -> Tensor:
 
 
 def spectral_norms(matrices: Tensor) -> Tensor:
-    """The 2-norms of [B, N, M]: [B], from below, to a thousandth or better.
+    """The 2-norms of [B, N, M]: [B], approached from below, to a thousandth or better.
 
-    By subspace iteration (Halko et al. 2011, arXiv 0909.4061, algorithm 4.4), which takes a tenth of the time of all
-    singular values.
+    By subspace iteration (Halko et al. 2011, arXiv 0909.4061, algorithm 4.4), which takes a tenth of the time of
+    computing all singular values.
     """
     width = min(BLOCK, *matrices.shape[1:])
     generator = torch.Generator().manual_seed(1)
@@ -225,10 +225,10 @@ def spectral_norms(matrices: Tensor) -> Tensor:
 
 
 def jacobian_norms(reading: Reading, largest_lag: int) -> dict[str, Tensor]:
-    """Logarithms of the 2-norm of the exact Jacobian for k = 0 … K, NaN where a sentence is too short: [B, K + 1] each.
+    """Logarithms of the 2-norm of the exact Jacobian for k = 0 … K: [B, K + 1] each; NaN where a sentence is too short.
 
     Returns:
-        `jacobian_norm`, of the whole state; of an LSTM also `jacobian_norm_h` and `jacobian_norm_c`.
+        `jacobian_norm`, of the whole state; for an LSTM also `jacobian_norm_h` and `jacobian_norm_c`.
     """
     blocks = {"jacobian_norm": slice(None)}
     if reading.cell.states > 1:
@@ -241,11 +241,11 @@ def jacobian_norms(reading: Reading, largest_lag: int) -> dict[str, Tensor]:
     return {name: torch.stack(columns, 1) for name, columns in norms.items()}
 
 
-# --- plain RNNs: what the arguments put in its place ------------------------------------------------------
+# --- plain RNNs: the usual substitutes for the product ----------------------------------------------------------------
 
 
 def bound(cell: PlainRNN, largest_lag: int) -> Tensor:
-    """(max f' * ||U||_2)^k for k = 0 … K, of which no product of K steps can have a larger norm: [K + 1] float64."""
+    """(max f' * ||U||_2)^k for k = 0 … K, the upper bound on the norm of a product of k steps: [K + 1] float64."""
     steepest = 0.25 if isinstance(cell, LogisticRNN) else 1.0
     norm = torch.linalg.matrix_norm(cell.recurrent.weight.double(), ord=2)
     return (steepest * norm) ** torch.arange(largest_lag + 1, device=norm.device)
@@ -286,15 +286,15 @@ def commuted_error(reading: Reading, largest_lag: int) -> tuple[Tensor, Tensor]:
             diagonals = diagonals + slopes(cell, after).log()
         norm = torch.linalg.matrix_norm(power)
         power, power_scale = power / norm, power_scale + norm.log()
-        # The exact product is given with norm 1; so is the other form, on the same scale. Where it is far larger it
-        # would leave the range of single precision.
+        # The exact product has norm 1, and the other form has the same scale. Where it is far larger, it would leave
+        # the range of single precision.
         form = (diagonals + (power_scale - scale)[:, None]).double().exp()[:, :, None] * power
         errors.append(torch.linalg.matrix_norm(form - exact))
         ratios.append(torch.linalg.matrix_norm(form).log())
     return torch.stack(errors, 1), torch.stack(ratios, 1)
 
 
-# --- all of it --------------------------------------------------------------------------------------------------------
+# --- all measures -----------------------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
@@ -304,13 +304,13 @@ def measure(
     settings: config.Probe,
     statistics: config.Evaluate,
 ) -> Iterator[Point]:
-    """All measures of this file on the encoders of models of one architecture; none for others than the RNN's.
+    """All measures of this file on the encoders of models; none for models other than RNN encoder-decoders.
 
     Args:
-        models: under the names of their series, in evaluation mode, as `trained` and `untrained`.
+        models: in evaluation mode, by the names of their series, such as `trained` and `untrained`.
         sources: piece ids of all test sentences, without the end mark.
-        settings: how many of them, and K. Those are taken that have K steps before their end, or else the longest.
-        statistics: of the intervals.
+        settings: the number of sentences, and K. Sentences with K steps before their end are taken, or the longest.
+        statistics: resamples, confidence and seed of the intervals.
     """
     chosen = [sources[index] for index in long_enough([len(ids) for ids in sources], settings)]
     for series, model in models.items():
@@ -340,10 +340,10 @@ def measure(
 
 
 def long_enough(lengths: Sequence[int], settings: config.Probe) -> list[int]:
-    """Which of the test sentences to take, by their lengths in pieces without the end mark.
+    """Indices of the test sentences to measure, from their lengths in pieces without the end mark.
 
-    At even steps among all that have `largest_lag` steps before the state at their end mark, so that each lag is
-    measured on the same ones; or the longest, where those are too few.
+    They are evenly spread over all sentences with `largest_lag` steps before the state at their end mark, so that each
+    lag is measured on the same sentences. Where these are too few, the longest sentences are taken.
     """
     enough = [index for index, length in enumerate(lengths) if length >= settings.largest_lag]
     if len(enough) < settings.sentences:

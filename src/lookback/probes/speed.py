@@ -1,12 +1,12 @@
-"""What a step costs against the length of the source, of all models of an experiment side by side.
+"""The time of a step against the length of the source, for all models of an experiment side by side.
 
     training_step   encoder, decoder, loss and gradients of a batch: the source grows, the target does not
-    search_step     one further target piece of every hypothesis, the source having been read
+    search_step     one more target piece of every hypothesis, after the source has been read
 
-Time depends on the machine and on what else it does, so no seconds are reported: each round measures every model at
-every length, one after the other in a new order, and what is told is a ratio to the first model at the shortest source:
-of the medians over the rounds, which a round that was disturbed hardly moves. Weights and pieces are random, since
-neither changes the cost of a step.
+Time depends on the machine and its load, so no seconds are reported. Each round measures every model at every length,
+one after the other in a new order. The value is a ratio of medians over the rounds: to the first model at the shortest
+source. A disturbed round hardly moves a median. Weights and pieces are random, since neither changes the cost of a
+step.
 """
 
 import time
@@ -24,9 +24,9 @@ from lookback.stats.bootstrap import percentile_interval
 from lookback.tokenizer import BOS, EOS
 
 SPECIALS = 4
-"""The ids below are no pieces of text."""
+"""Smaller ids are special, not pieces of text."""
 SEARCH_STEPS = 4
-"""So many steps of the search are timed together: one is too short for the clock."""
+"""Steps of the search that are timed together: one is too short for the clock."""
 SOURCE_PIECES = "source pieces"
 
 
@@ -38,13 +38,13 @@ def measure(
     statistics: config.Evaluate,
     hardware: config.Hardware,
 ) -> Iterator[Point]:
-    """The points of `training_step` and `search_step`: a series a model, x the pieces of the source.
+    """The points of `training_step` and `search_step`: one series a model; x is the number of source pieces.
 
     Args:
-        settings: of the models, by name; the first is the one that the others are compared with.
+        settings: of the models, by name; the first model is the reference.
         speed: lengths, size of the batch, rounds.
-        vocabulary: pieces of either side.
-        beam: hypotheses a sentence in the search.
+        vocabulary: the number of pieces of each language.
+        beam: hypotheses for each sentence in the search.
         statistics: resamples, confidence and seed of the bootstrap intervals, which are over rounds: n is their number.
         hardware: where the models are placed.
     """
@@ -76,7 +76,7 @@ def measure(
 
 
 def training_step(model: TranslationModel, pieces: int, speed: config.Speed, vocabulary: int) -> Callable[[], float]:
-    """A function that does the step and gives its seconds."""
+    """A function that runs one step and returns its seconds."""
     source, target = _batch(model, pieces, speed, vocabulary), _batch(model, speed.target_pieces, speed, vocabulary)
     target_in = torch.cat([torch.full_like(target[:, :1], BOS), target[:, :-1]], 1)
 
@@ -92,7 +92,7 @@ def training_step(model: TranslationModel, pieces: int, speed: config.Speed, voc
 def search_step(
     model: TranslationModel, pieces: int, speed: config.Speed, vocabulary: int, beam: int
 ) -> Callable[[], float]:
-    """A function that does `SEARCH_STEPS` steps and gives their seconds; the source is read before."""
+    """A function that runs `SEARCH_STEPS` steps and returns their seconds; the source has been read before."""
     source = _batch(model, pieces, speed, vocabulary)
     rows = torch.arange(len(source), device=source.device).repeat_interleave(beam)
     token = torch.full((len(rows),), BOS, device=source.device)
@@ -113,14 +113,14 @@ def search_step(
 
 
 def _batch(model: TranslationModel, pieces: int, speed: config.Speed, vocabulary: int) -> torch.Tensor:
-    """[sentences, pieces]: random pieces and an end mark."""
+    """[sentences, pieces]: random pieces, then an end mark."""
     ids = torch.randint(SPECIALS, vocabulary, (speed.sentences, pieces))
     ids[:, -1] = EOS
     return ids.to(next(model.parameters()).device)
 
 
 def _seconds(model: TranslationModel, work: Callable[[], None]) -> float:
-    """Until the device is done."""
+    """The seconds of `work`, until the device has finished."""
     cuda = next(model.parameters()).is_cuda
     if cuda:
         torch.cuda.synchronize()

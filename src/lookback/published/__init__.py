@@ -1,1 +1,1 @@
-"""What papers printed: curves and tables, each from a file that says where it was read; and the sizes of models."""
+"""Numbers that papers printed: curves and tables, each with a note of where it was read; and the sizes of models."""

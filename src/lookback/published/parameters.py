@@ -1,4 +1,4 @@
-"""The sizes that the papers print, beside those of our models in the same settings."""
+"""The numbers of parameters that papers print, and those of our models in the same settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ class Published:
 
     label: str
     experiment: str
-    """The entry of `conf/` that has it,"""
+    """The file of `conf/` that has this configuration,"""
     model: str
-    """under this name,"""
+    """and the name of the model there."""
     vocabulary: int
-    """with so many words or pieces a language, special ones included."""
+    """Words or pieces of each language, special ones included."""
     printed: str
-    """What the paper says, in millions; a dash where it says nothing."""
+    """The number that the paper prints, in millions; a dash where it prints none."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the model that differ from those in `conf/`."""
 
@@ -55,7 +55,7 @@ PUBLISHED = (
 """Bahdanau et al. 2015 print no numbers of parameters; those of the Transformers are Vaswani et al. 2017, Table 3."""
 
 LARGER_VOCABULARY = 41_000
-"""With so many pieces, the sizes of all Transformers but the big one come out as they are printed."""
+"""With this many pieces, all Transformers except the big one have the printed sizes."""
 
 REASONS = """\
 - **Bahdanau et al. 2015** print no sizes. The counts are those of appendix A with 30,000 words and the end mark, and a
@@ -69,20 +69,20 @@ REASONS = """\
 
 
 def settings(published: Published, experiment: config.Experiment) -> config.Model:
-    """The model's settings, of the entry of `conf/` that `published` names."""
+    """The model's settings, from the file of `conf/` that `published` names."""
     model = experiment.models[published.model]
     assert isinstance(model, config.NetworkSettings)
     return model.model_copy(update=dict(published.changes))
 
 
 def count(model: config.Model, vocabulary: int) -> int:
-    """Trained numbers, without making room for them."""
+    """The number of parameters, without allocating them."""
     with torch.device("meta"):
         return models.parameter_count(models.build(model, vocabulary, vocabulary))
 
 
 def table(experiments: Mapping[str, config.Experiment]) -> str:
-    """All of `PUBLISHED` in Markdown, from the entries of `conf/`."""
+    """All of `PUBLISHED` as a table in Markdown, from the experiments of `conf/`."""
     lines = [
         "| configuration | settings | vocabulary | parameters | with a vocabulary of 41,000 | printed, millions |",
         "| :-- | :-- | --: | --: | --: | --: |",

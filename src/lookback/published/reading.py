@@ -1,8 +1,8 @@
-"""Scores that papers print, from files that say where each was read.
+"""Scores that papers print, read from files that say where each was read.
 
-One CSV file for each figure or table, all beside this module; a file put there is read like the others.
-It begins with lines `# key: value`, the fields of `Source`. A figure then has the columns of `CurveRow`, a point of a
-curve in each line, and a table those of `Entry`, a number in each line.
+Each figure or table is one CSV file beside this module; a file that you add there is read like the others. It begins
+with lines `# key: value`, the fields of `Source`. A figure has the columns of `CurveRow`, and a line for each point of
+a curve. A table has the columns of `Entry`, and a line for each number.
 """
 
 import csv
@@ -19,17 +19,17 @@ from lookback.settings import Count, Settings
 FOLDER = Path(__file__).parent
 
 Kind = Literal["no attention", "attention", "self-attention", "phrases", "other"]
-"""What a system is: an RNN with one vector for the sentence, one that looks back, a Transformer, phrase-based."""
+"""Kinds of systems: an RNN with one vector for the sentence, an RNN with attention, a Transformer, phrase-based."""
 
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Source(Settings):
-    """What stands at the head of a file; an empty text where nothing is noted."""
+    """The head of a file; a field is empty where nothing is noted."""
 
     work: Text
-    """Authors and year, as in a sentence."""
+    """Authors and year, as written in a sentence."""
     place: Text
     """The figure or table."""
     paper: Text
@@ -47,19 +47,19 @@ class Source(Settings):
     budget: str = ""
     note: str = ""
     length: Literal["source_words", "source_pieces", ""] = ""
-    """Of a figure: the unit of its lengths, as in the column `bucket_by` of by_length.csv;"""
+    """For a figure: the unit of its lengths, as in the column `bucket_by` of by_length.csv,"""
     lengths: str = ""
-    """and what a length stands for."""
+    """and what a length means."""
     bleu: str = ""
-    """Of a table: its column of BLEU over the whole test set,"""
+    """For a table: its column of BLEU over the whole test set,"""
     bleu_known: str = ""
-    """of BLEU over its sentences without unknown words,"""
+    """of BLEU over the sentences without unknown words,"""
     perplexity: str = ""
-    """of the perplexity a piece on the validation set,"""
+    """of the perplexity per piece on the validation set,"""
     parameters: str = ""
-    """of millions of parameters;"""
+    """of the parameters in millions;"""
     experiment: str = ""
-    """and the experiment that repeats it, if the table is to stand in that one's report only."""
+    """and the experiment that repeats it, if only that experiment's report shows the table."""
 
     @property
     def title(self) -> str:
@@ -87,7 +87,7 @@ class Entry(Settings):
     model: str = ""
     """Of `Source.experiment`: the entry of its `models` that repeats this row."""
     text: str
-    """`value` as it is printed."""
+    """`value` as printed."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _read(path: Path) -> PublishedFigure | PublishedTable:
     for key in ("bleu", "bleu_known", "perplexity", "parameters"):
         named = getattr(source, key)
         if named and named not in table.columns:
-            raise LookbackError(f"{path}: {key}: {named!r} is none of its columns, {', '.join(table.columns)}")
+            raise LookbackError(f"{path}: {key}: {named!r} is not one of its columns, {', '.join(table.columns)}")
     return table
 
 
@@ -207,7 +207,7 @@ def _checked(kind: type[R], values: dict[str, Any], where: Callable[[str], str])
 
 
 def _once(path: Path, rows: Mapping[int, CurveRow | Entry]) -> None:
-    """No number is there twice; the rows by their lines."""
+    """Check that no number occurs twice; `rows` are by line."""
     seen: dict[tuple[Any, ...], int] = {}
     for line, row in rows.items():
         name = "length" if isinstance(row, CurveRow) else "column"

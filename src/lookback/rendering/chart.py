@@ -1,6 +1,6 @@
 """The charts of the report as data: lines of points with their intervals and counts.
 
-From a chart, `figures.draw` makes the picture, `table` its numbers as CSV, `as_json` the data of the page's script.
+`figures.draw` turns a chart into a picture, `table` into CSV, and `as_json` into the data of the page's script.
 """
 
 import math
@@ -23,13 +23,13 @@ LOWEST = 1e-12
 @dataclass(frozen=True)
 class Point:
     x: float
-    """On an axis of buckets the bucket's index, from 0."""
+    """On an axis of buckets: the bucket's index, from 0."""
     y: float
     low: float = math.nan
     high: float = math.nan
     n: int | None = None
     seeds: tuple[float, ...] = ()
-    """Where `y` is the mean of several seeds: their values."""
+    """The values of the seeds, where `y` is the mean of several."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Line:
     look: Look
     points: tuple[Point, ...]
     series: str = ""
-    """Which of the system's lines, where it has several; they differ by the dash of the look."""
+    """The name of the line, where a system has several; they differ in their dash."""
     seed: int | None = None
-    """Of a line of one seed among several."""
+    """The seed, for a line of one seed among several."""
     thin: bool = False
     """Drawn without a name and markers: a further seed, or a bound."""
     lowest: bool = False
-    """Whether only the lowest point has a marker."""
+    """Only the lowest point has a marker."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Axis:
     label: str
     log: bool = False
     top: float | None = None
-    """The largest possible value, if there is one."""
+    """The largest possible value, if any."""
     digits: int | None = None
-    """Decimals in text and tables; None: chosen by the size of each number."""
+    """Decimals in text and tables; None: by the size of each number."""
     buckets: tuple[Bucket, ...] = ()
-    """Of an axis of buckets, or windows, from short to long."""
+    """The buckets or windows of the axis, from short to long."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Chart:
     y: Axis
     lines: tuple[Line, ...]
     marks: tuple[tuple[int, Any], ...] = ()
-    """On an axis of buckets: training lengths to mark, rising, and the dash of each."""
+    """On an axis of buckets: the training lengths to mark, in rising order, and the dash of each."""
 
     @property
     def series(self) -> dict[str, Line]:
-        """One line of each series; empty where there is a single series."""
+        """One line of each series; empty if there is only one series."""
         found: dict[str, Line] = {}
         for line in self.lines:
             if not (line.thin and line.seed is not None):
@@ -80,7 +80,7 @@ class Chart:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """The sentences in each bucket: the same for all lines."""
+        """The number of sentences in each bucket, the same for all lines."""
         return tuple(point.n or 0 for point in self.lines[0].points) if self.x.buckets else ()
 
 
@@ -88,7 +88,7 @@ class Chart:
 
 
 def of_scores(name: str, look: Look, scores: Sequence[Score]) -> Line:
-    """The line of one system's scores, one for each bucket."""
+    """The line of one system's scores, with one point for each bucket."""
     return Line(
         system=name,
         look=look,
@@ -110,9 +110,9 @@ def by_length(
     Args:
         lines: at least one, with a point for each bucket.
         buckets: from short to long; windows overlap, other buckets do not.
-        marked: the systems whose training length is marked: none where the buckets count other units.
-        y: what the scores are.
-        unit: what lengths are counted in.
+        marked: the systems whose training length is marked; none if the buckets count other units.
+        y: the axis of the scores.
+        unit: the unit of the lengths.
     """
     dashes = {system.max_train_words: look.dash for system, look in reversed(list(marked.items()))}
     marks = tuple((words, dashes[words]) for words in sorted(dashes))
@@ -141,7 +141,7 @@ def _number(value: float) -> str:
 def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
     """The chart for the page's script (templates/report.js.j2), in JSON's types; NaN is null.
 
-    A line gives its system as an index into `systems`, the names of all.
+    A line names its system by an index into `systems`.
     """
 
     def axis(it: Axis) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def as_json(chart: Chart, systems: Sequence[str]) -> dict[str, Any]:
 
 
 def _packed(point: Point) -> list[Any]:
-    """x, y, low, high, n and the values of the seeds, without what is missing at the end."""
+    """x, y, low, high, n and the values of the seeds, without missing values at the end."""
     numbers = [_rounded(value) for value in (point.x, point.y, point.low, point.high)]
     packed = [*numbers, point.n, [_rounded(seed) for seed in point.seeds] or None]
     while packed[-1] is None and len(packed) > 2:
@@ -194,7 +194,7 @@ def dasharray(dash: Any) -> str:
 
 
 def position(words: int, buckets: Sequence[Bucket]) -> float | None:
-    """The place of a length on an axis of buckets: in an open bucket its middle; windows count by their middles."""
+    """The place of a length on an axis of buckets: the middle of an open bucket; windows are placed by middle."""
     bounds = [(bucket.low or 0, math.inf if bucket.high is None else bucket.high) for bucket in buckets]
     if any(before[1] >= after[0] for before, after in pairwise(bounds)):
         middles = [(low + high) / 2 for low, high in bounds]

@@ -1,7 +1,7 @@
 """The figures of the report: charts drawn with matplotlib, and alignments.
 
-Drawn with matplotlib's object interface: no window, no global state but the style, which is set and restored. The same
-results give the same bytes: ids are salted with a constant, and no date or program version is written.
+They use matplotlib's object interface: no window, and no global state except the style, which is set and restored. The
+same results give the same bytes: ids are salted with a constant, and no date or program version is written.
 """
 
 import io
@@ -33,11 +33,11 @@ from lookback.rendering.looks import Look
 
 FORMATS = ("svg", "png", "pdf")
 SHADES = 32
-"""Of gray, in alignments: more than the eye tells apart."""
+"""Shades of gray in alignments: more than the eye can distinguish."""
 
 MOST_NAMED = 11
-"""Buckets that have their name and count under a picture (under a narrow one half as many); of more, as many windows
-make, every second or third."""
+"""The most buckets with name and count under a picture (half as many under a narrow one). If there are more, such as
+windows, only every second or third is named."""
 
 PLAIN: Any = {
     "font.size": 9.0,
@@ -50,7 +50,7 @@ PLAIN: Any = {
     "lines.linewidth": 1.6,
     "lines.markersize": 5.0,
 }
-"""On top of matplotlib's `default` style only: another style is left as it is."""
+"""Changes to matplotlib's `default` style; other styles are left as they are."""
 
 FIXED: Any = {
     "svg.hashsalt": "lookback",
@@ -61,14 +61,14 @@ FIXED: Any = {
 
 @contextmanager
 def styled(settings: config.Report) -> Iterator[None]:
-    """matplotlib set as the report wants it, and put back afterwards."""
+    """Set matplotlib for the report, and restore it afterwards."""
     known = ["default", *sorted(matplotlib.style.available)]
     if settings.style not in known:
         raise LookbackError(
             f"params.yaml: report.style: matplotlib has no style {settings.style!r}; it has {', '.join(known)}"
         )
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # Scripts that the font lacks (say, Chinese pieces on an axis) become boxes; the text beside it has them.
+        # Characters that the font lacks (such as Chinese pieces on an axis) become boxes; the text has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         matplotlib.rcdefaults()
         if settings.style == "default":
@@ -82,8 +82,8 @@ def styled(settings: config.Report) -> Iterator[None]:
 def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> bytes:
     """The figure as `svg`, `png` or `pdf`; equal figures give equal bytes.
 
-    Text in an SVG file is drawn as paths, and so looks the same everywhere; as text it is smaller, can be searched, and
-    takes a font of the reader's machine.
+    Text in an SVG file is drawn as paths and looks the same everywhere. As text it is smaller, can be searched, and
+    uses a font of the reader's machine.
     """
     metadata: dict[str, dict[str, Any]] = {
         "svg": {"Date": None, "Creator": None},
@@ -93,15 +93,15 @@ def save(figure: Figure, kind: str, dpi: int, text_as_paths: bool = True) -> byt
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "path" if text_as_paths else "none"}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind])
-    figure.set_layout_engine("none")  # laid out once, and so alike in all formats
+    figure.set_layout_engine("none")  # laid out once, so that all formats are alike
     return _with_palette(buffer, dpi) if kind == "png" else buffer.getvalue()
 
 
 def _with_palette(buffer: io.BytesIO, dpi: int) -> bytes:
-    """A PNG file in 256 colours: of lines on white the eye sees no difference, and it takes a third of the room."""
+    """A PNG file in 256 colours: lines on white look the same, in a third of the bytes."""
     output = io.BytesIO()
     picture = Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    # The fast way makes white a shade darker.
+    # The fast method makes white a shade darker.
     picture.putpalette([255 if value >= 254 else value for value in picture.getpalette() or []])
     picture.save(output, "png", dpi=(dpi, dpi))
     return output.getvalue()
@@ -111,11 +111,11 @@ def _with_palette(buffer: io.BytesIO, dpi: int) -> bytes:
 
 
 def draw(chart: Chart, width: float) -> Figure:
-    """A chart: a line a system and series, with its intervals where it has them.
+    """Draw a chart: one line for each system and series, with intervals where it has them.
 
     Args:
-        chart: of one line at least; on an axis of buckets intervals are bars, on any other bands.
-        width: inches; below 5 the labels of the lines go beneath the axes.
+        chart: with at least one line. Intervals are bars on an axis of buckets, and bands on other axes.
+        width: inches; below 5, the labels of the lines are beneath the axes.
     """
     figure, axes = _canvas(width)
     ends: list[tuple[str, Look, float, float]] = []
@@ -154,7 +154,7 @@ def _canvas(width: float, ratio: float = 0.58) -> tuple[Figure, Axes]:
 
 
 def _columns(line: Line) -> Iterator[np.ndarray]:
-    """x, y, low and high of a line, an array each."""
+    """x, y, low and high of a line, one array each."""
     for key in ("x", "y", "low", "high"):
         yield np.array([getattr(point, key) for point in line.points], dtype=float)
 
@@ -221,7 +221,7 @@ def _n(count: int) -> str:
 
 
 def _offsets(count: int) -> list[float]:
-    """Sideways shifts, in buckets, that keep the error bars of the systems apart."""
+    """Horizontal shifts, in buckets, that separate the error bars of the systems."""
     step = min(0.07, 0.5 / max(count, 1))
     return [(index - (count - 1) / 2) * step for index in range(count)]
 
@@ -261,7 +261,7 @@ def _mark_training_lengths(axes: Axes, chart: Chart) -> None:
 
 
 def _label_lines(figure: Figure, axes: Axes, ends: list[tuple[str, Look, float, float]]) -> None:
-    """Names each line at its end, the names pushed apart; in a legend beneath where there is no room at the side."""
+    """Name each line at its end, without overlap; or in a legend beneath, where there is no room at the side."""
     if not ends:
         return
     width, height = figure.get_size_inches()
@@ -301,9 +301,9 @@ def _label_lines(figure: Figure, axes: Axes, ends: list[tuple[str, Look, float, 
 
 
 def spread(wanted: list[float], gap: float) -> list[float]:
-    """Positions as near as possible to the wanted ones, in their order, at least `gap` apart and not above 1."""
+    """Positions as close as possible to the wanted ones, in their order, at least `gap` apart and not above 1."""
     order = sorted(range(len(wanted)), key=lambda index: (wanted[index], -index))
-    # Blocks of labels that touch: each sits where the mean distance to the wanted positions is 0.
+    # Blocks of labels that touch: each is placed where the mean distance to the wanted positions is 0.
     blocks: list[tuple[float, list[int]]] = []
     for index in order:
         blocks.append((wanted[index], [index]))
@@ -323,7 +323,7 @@ def spread(wanted: list[float], gap: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One system's alignment of one sentence: weights [T, S], a row a target piece."""
+    """One system's alignment of one sentence: weights [T, S], one row for each target piece."""
 
     system: str
     source: list[str]
@@ -332,7 +332,7 @@ class Alignment:
 
 
 def alignments(items: list[Alignment], width: float) -> Figure:
-    """A heat map a system, source pieces across and target pieces down: side by side where the pieces stay legible."""
+    """A heat map for each system, source pieces across, target pieces down; side by side where pieces stay legible."""
     columns = min(len(items), max(1, int(width // max(1.2, 0.13 * max(len(item.source) for item in items) + 0.9))))
     rows = math.ceil(len(items) / columns)
     side = width / columns - 0.8
@@ -364,7 +364,7 @@ def alignments(items: list[Alignment], width: float) -> Figure:
 
 
 def table(items: list[Alignment]) -> str:
-    """The weights as CSV, a row for each pair of pieces with a weight above 0; places count from 1."""
+    """The weights as CSV, one row for each pair of pieces with a weight above 0; places count from 1."""
     columns = ["system", "target_place", "target_piece", "source_place", "source_piece", "weight"]
     rows = (
         (item.system, row + 1, item.target[row], column + 1, item.source[column], f"{item.weights[row, column]:g}")
@@ -375,15 +375,18 @@ def table(items: list[Alignment]) -> str:
 
 
 def _grid(axes: Axes, rows: int, columns: int) -> None:
-    """The lines between the cells, as one path: a path each would be most of the file."""
+    """The lines between the cells, as one path: one path for each line would be most of the file."""
     across = [(x, y) for y in np.arange(0.5, rows - 1) for x in (-0.5, columns - 0.5, np.nan)]
     down = [(x, y) for x in np.arange(0.5, columns - 1) for y in (-0.5, rows - 0.5, np.nan)]
     axes.plot(*zip(*across, *down, (np.nan, np.nan), strict=True), color="#dddddd", linewidth=0.4, zorder=0)
 
 
 def _cells(weights: np.ndarray) -> PathCollection:
-    """The weights [T, S] as gray squares, 0 white and 1 black: vectors, so that no viewer blurs them. The squares of
-    one shade are one path and white ones none, which keeps the file small."""
+    """The weights [T, S] as gray squares, 0 white and 1 black.
+
+    They are vectors, so that no viewer blurs them. All squares of one shade are one path, and white squares are not
+    drawn, which keeps the file small.
+    """
     shades = np.round(np.clip(weights, 0, 1) * SHADES)
     paths, colors = [], []
     for shade in np.unique(shades[shades > 0]):

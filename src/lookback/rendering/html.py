@@ -14,19 +14,19 @@ SHARED = Path(__file__).parent / "templates"
 
 
 def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
-    """An SVG file as an element of an HTML page: ids of its own, a text alternative, the width of its container."""
+    """An SVG file as an element of an HTML page, with unique ids, a text alternative and the width of its container."""
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*\n\s*", "\n", text)
-    text = re.sub(r"; font-family: [^;\"]*", "", text)  # one for the whole page, in its style sheet
-    # Of the ids only those that something points to, and no groups that say nothing: a third of the page.
+    text = re.sub(r"; font-family: [^;\"]*", "", text)  # the style sheet sets one font for the whole page
+    # Keep only ids that are referenced, and no groups without attributes: this saves a third of the page.
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     text = re.sub(r'\sid="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
     text = _without_plain_groups(text)
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'href="#|url\(#', rf"\g<0>{prefix}", text)
-    # A tenth of a point cannot be seen; six decimals, and blanks between commands, can, in the size of the page.
+    # One decimal is enough for the eye; six decimals, and blanks between commands, make the page larger.
     text = re.sub(r'\s(?:d|transform)="[^"]*"', lambda match: re.sub(r"(\.\d)\d+", r"\1", match[0]), text)
     text = re.sub(r'\sd="[^"]*"', lambda match: _brief(match[0]), text)
     head, rest = text.split(">", 1)
@@ -35,7 +35,7 @@ def inline_svg(svg: bytes, prefix: str, alternative: str) -> Markup:
 
 
 def _brief(path: str) -> str:
-    """The same path in fewer characters: no blanks between commands, H and V for straight lines."""
+    """The same path in fewer characters: no blanks between commands, H and V for horizontal and vertical lines."""
     path = re.sub(r"\s*([MLQCz])\s*", r"\1", path)
     point = r"(-?[\d.]+) (-?[\d.]+)"
     path = re.sub(rf"M{point}L(\S+) \2L\3 (-?[\d.]+)L\1 \4z", r"M\1 \2H\3V\4H\1z", path)
@@ -44,7 +44,7 @@ def _brief(path: str) -> str:
 
 
 def _without_plain_groups(svg: str) -> str:
-    """Without the tags of groups that have no attribute, and so do nothing."""
+    """Remove the tags of groups without attributes, which have no effect."""
     kept: list[bool] = []
 
     def tag(match: re.Match[str]) -> str:
@@ -59,7 +59,7 @@ def _without_plain_groups(svg: str) -> str:
 
 
 def render(template: str, context: dict[str, Any], folder: Path) -> str:
-    """A template of `folder` or of this package, filled in; in HTML whatever is not marked up here is escaped."""
+    """Fill in a template of `folder` or of this package; in HTML all text that is not `Markup` is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, SHARED], encoding="utf-8"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -74,7 +74,7 @@ def render(template: str, context: dict[str, Any], folder: Path) -> str:
 
 
 def _markdown() -> MarkdownIt:
-    """CommonMark, in which HTML is HTML only in blocks of its own, as our templates write them."""
+    """CommonMark without inline HTML: our templates write HTML only as blocks."""
     markdown = MarkdownIt("commonmark").disable("html_inline")
     markdown.add_render_rule(
         "code_inline", lambda _, tokens, index, *rest: f"<code>{breakable(tokens[index].content)}</code>"
@@ -86,15 +86,15 @@ MARKDOWN = _markdown()
 
 
 def inline_html(text: str) -> Markup:
-    """Our own sentences, which mark names with backticks and weight with asterisks, as HTML.
+    """Our own sentences as HTML; backticks mark names, asterisks emphasis.
 
-    What `wording.escape_markdown` has escaped stays a character here too.
+    Characters that `wording.escape_markdown` has escaped stay as they are.
     """
     return Markup(MARKDOWN.renderInline(text))
 
 
 def document(markdown: str) -> tuple[Markup, Markup, dict[str, Markup]]:
-    """A document in Markdown as HTML: what stands before its first section, the sections, and their headings by id."""
+    """A document in Markdown as HTML: the part before its first section, the sections, and their headings by id."""
     tokens = MARKDOWN.parse(markdown)
     sections, first = {}, len(tokens)
     for index, token in enumerate(tokens):
@@ -111,27 +111,27 @@ def document(markdown: str) -> tuple[Markup, Markup, dict[str, Markup]]:
 
 
 def slug(heading: str) -> str:
-    """The id of a heading, as code hosts make it."""
+    """The id of a heading, as code hosts form it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def solid(html: Markup) -> Markup:
-    """Without blank lines, which would end a block of HTML in Markdown."""
+    """Remove blank lines, which would end a block of HTML in Markdown."""
     return Markup(re.sub(r"\n\s*\n", "\n", html.strip()))
 
 
 def breakable(text: str) -> Markup:
-    """Text that may be broken after an underscore, so that long names fit narrow columns."""
+    """Text that can break after an underscore, so that long names fit narrow columns."""
     return Markup(str(escape(text)).replace("_", "_<wbr>"))
 
 
 def table_cell(text: str) -> Markup:
-    """A cell of a table; an interval stands on a line of its own."""
+    """A cell of a table, with the interval on a line of its own."""
     return Markup(re.sub(r" (\[.*\])$", r'<span class="interval"> \1</span>', str(escape(text))))
 
 
 def code(text: str) -> str:
-    """Text as Markdown code, whatever it holds."""
+    """Text as Markdown code, even if it contains backticks."""
     text = " ".join(str(text).split())
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

@@ -1,8 +1,8 @@
-"""How the lines of a figure look: a model has a colour and a marker, a longest training sentence a dash.
+"""The look of lines in figures: each model has a colour and a marker, each training length a dash.
 
-The colours are Okabe and Ito's, which the colour-blind can tell apart, orange and sky blue darker than theirs so that
-all have a contrast of 3 to 1 with white; markers are filled for the longest training sentences of all. So every line
-can be told from every other in gray as well.
+The colours are Okabe and Ito's, which colour-blind readers can distinguish. Orange and sky blue are darker than theirs,
+so that all colours have a contrast of 3 to 1 with white. Markers are filled for the longest training length. So all
+lines differ in gray as well.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Look:
 
 
 def looks(systems: Sequence[System]) -> dict[System, Look]:
-    """A look for each system; models named after an architecture have its colour and marker in every experiment."""
+    """A look for each system; a model named after an architecture has its colour and marker in every experiment."""
     models = list(dict.fromkeys(system.model for system in systems))
     own = {
         model: (ARCHITECTURES[model].color, ARCHITECTURES[model].marker) for model in models if model in ARCHITECTURES
@@ -47,7 +47,7 @@ def looks(systems: Sequence[System]) -> dict[System, Look]:
     taken = [(entry.color, entry.marker) for entry in ARCHITECTURES.values()] if own else []
     free = [pair for pair in zip(OKABE_ITO, MARKERS, strict=True) if pair not in taken]
     others = [model for model in models if model not in own]
-    # Where there are more models than colours, those that share one differ in their dash.
+    # If there are more models than colours, models that share a colour differ in their dash.
     pairs = own | {model: free[place % len(free)] for place, model in enumerate(others)}
     turns = {model: place // len(free) for place, model in enumerate(others)}
     lengths = sorted({system.max_train_words for system in systems}, reverse=True)

@@ -13,8 +13,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     text: bool = False
-    """Whether its cells are texts, which stand at the left, and no numbers."""
+    """The cells are texts, aligned to the left, not numbers."""
     folded: bool = False
-    """Whether it is shown when its title is clicked."""
+    """The table opens when its title is clicked."""
     page_only: bool = False
-    """Whether the Markdown, which is short, leaves it out."""
+    """Only the page has the table, not the short Markdown."""

@@ -1,4 +1,4 @@
-"""Numbers, intervals and lists in words, as they stand everywhere in reports; and text that is safe in Markdown."""
+"""Numbers, intervals and lists as reports print them; and text that is safe in Markdown."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from lookback.evaluation.tables import Row
 
 
 def decimal(value: float | None, digits: int = 1) -> str:
-    """A number as it stands everywhere in the report; a dash for NaN or nothing."""
+    """A number as reports print it; a dash for NaN or None."""
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -32,7 +32,7 @@ def interval(score: Score) -> str:
 
 
 def signed(row: Row, mark: str = "") -> str:
-    """A number of comparisons.csv that may be negative, a mark, and its interval: `−3.2 * [−3.9, −2.5]`"""
+    """A number of comparisons.csv, which may be negative, with a mark and its interval: `−3.2 * [−3.9, −2.5]`"""
     if not row or row["value"] is None:
         return "–"
     known = [row[key] for key in ("value", "low", "high") if row[key] is not None]
@@ -56,9 +56,9 @@ def code(name: str) -> str:
 
 
 MARKDOWN = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\](?=[(\[:])")
-"""Characters that Markdown may take for its own, in the middle of a line."""
+"""Characters that Markdown may interpret in the middle of a line."""
 
 
 def escape_markdown(text: str) -> str:
-    """Text that is not ours, on one line, so that Markdown and HTML in it stay characters."""
+    """Foreign text on one line, escaped so that it contains no Markdown or HTML."""
     return MARKDOWN.sub(r"\\\g<0>", " ".join(str(text).split()))

@@ -1,4 +1,4 @@
-"""The charts of the report, as data made from its results: scores by length, training curves, measures on models."""
+"""The charts of the report as data: scores by length, training curves, measures on models."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from lookback.report.results import Results, RunResult
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which `by_length.csv` shares sentences out."""
+    """A kind of buckets in `by_length.csv`."""
 
     test_set: str = "test"
     subset: str = "all"
@@ -34,14 +34,14 @@ class Kind:
 
 
 def kinds(results: Results) -> tuple[Kind, ...]:
-    """All ways in which the rows share out sentences by a length; by source words first."""
+    """All kinds of buckets in the rows; source words first."""
     rows = (row for row in results.runs[0].rows if row["bucket_low"] is not None and row["n"])
     found = {Kind(row["test_set"], row["subset"], row["bucket_by"]): None for row in rows}
     return tuple(dict.fromkeys([Kind(), *found]))
 
 
 def length(results: Results, column: str = "bleu", kind: Kind | None = None) -> Chart:
-    """A column of `by_length.csv` against length, a line a system; several seeds are averaged."""
+    """A column of `by_length.csv` against length, one line for each system; several seeds are averaged."""
     kind = kind or Kind()
     buckets, styles = results.buckets_of(*_key(kind)), looks(results.systems)
     lines = [
@@ -58,7 +58,7 @@ def _key(kind: Kind) -> tuple[str, str, str]:
 
 
 def curves(results: Results) -> Chart:
-    """Validation loss against target tokens, a line a run; its lowest point is where the weights are from."""
+    """Validation loss against target tokens, one line for each run; the weights are from the lowest point."""
     styles, lines = looks(results.systems), []
     most = max((point.target_tokens for run in results.runs for point in run.curves), default=0.0)
     unit, word = (1e6, "million") if most >= 2e6 else (1e3, "thousand")
@@ -79,24 +79,24 @@ def curves(results: Results) -> Chart:
 
 @dataclass(frozen=True)
 class Measure:
-    """Which points of `probe.csv` or `speed.csv` make a chart."""
+    """The points of `probe.csv` or `speed.csv` that make a chart."""
 
     name: str
-    """In the column `measure`."""
+    """The value in the column `measure`."""
     x_label: str
     label: str
     log: bool = True
     beside: str = ""
-    """A second measure of the first series, drawn thin and dotted where there is one: a bound."""
+    """A second measure of the first series, drawn thin and dotted, if any: a bound."""
     series: tuple[str, ...] = ()
-    """The lines to draw, if not all; each has a dash."""
+    """The lines to draw, each with its dash; empty: all."""
     x_by: str = ""
-    """Which x, of a measure that has several."""
+    """The unit of x, for a measure that has several."""
     top: float | None = None
 
 
 def probe(results: Results, measure: Measure) -> Chart:
-    """A measure against its x: a line a run and series."""
+    """A measure against its x: one line for each run and series."""
     styles, several = looks(results.systems), len(results.seeds) > 1
     measured = (p["series"] for run in results.runs for p in run.points if p["measure"] == measure.name)
     names = measure.series or tuple(dict.fromkeys(measured))

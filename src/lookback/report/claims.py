@@ -1,9 +1,9 @@
 """What the scores show, in sentences written from the numbers.
 
-A sentence says that something falls, or is better, only where the test of `lookback.evaluation.comparison` says so. The
-number and the interval beside it are those of the test, the same row of comparisons.csv that the tables print; where
-the test finds nothing, the sentence says that nothing is shown. What has not been compared is not claimed.
-Names of systems stand in backticks, which both templates turn into their own mark-up.
+A sentence claims a fall or a difference only if the test of `lookback.evaluation.comparison` shows it. Its number and
+interval are those of the test: the same row of comparisons.csv that the tables print. If the test shows nothing, the
+sentence says so. What has not been compared is not claimed. Names of systems are in backticks, which both templates
+turn into their own mark-up.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from lookback.stats.buckets import ALL_LENGTHS, Bucket
 Verdict = Literal["falls", "rises", "too low", "not shown"]
 
 TOO_LOW = 10.0
-"""Where both scores are under this BLEU, a system has hardly translated, and there is nothing to fall from."""
+"""If both scores are under this BLEU, the system hardly translates, and no fall can be shown."""
 
 
 # --- falls ------------------------------------------------------------------------------------------------------------
@@ -34,12 +34,12 @@ class Fall:
     before: Score
     after: Score
     row: Row
-    """Of comparisons.csv: the fall itself, with its interval and p."""
+    """The row of comparisons.csv with the fall, its interval and p."""
     verdict: Verdict
 
     @property
     def amount(self) -> str:
-        """With its interval: of the fall, or of the rise if there is one."""
+        """The fall, or the rise if there is one, with its interval."""
         return signed(negated(self.row) if self.verdict == "rises" else self.row)
 
 
@@ -52,7 +52,7 @@ class FallWithLength(Fall):
 
 
 def verdict(results: Results, row: Row, before: Score, after: Score) -> Verdict:
-    """What a fall's test says of it; scores that are too low to fall are told as such, whatever it says."""
+    """The result of a fall's test; if both scores are too low, that is the verdict, whatever the test says."""
     if max(before.value, after.value) < TOO_LOW:
         return "too low"
     if not results.shown(row):
@@ -61,7 +61,7 @@ def verdict(results: Results, row: Row, before: Score, after: Score) -> Verdict:
 
 
 def capacity(results: Results, system: System) -> FallWithLength | None:
-    """The fall inside the lengths of training; nothing where there is none to tell of."""
+    """The fall inside the training length; None if there is no usable one."""
     return _with_length(results, "capacity", system)
 
 
@@ -86,7 +86,7 @@ def _with_length(results: Results, measure: str, system: System) -> FallWithLeng
 
 
 def inside(results: Results, system: System) -> list[Bucket]:
-    """Buckets that lie wholly within the lengths the system was trained on, with enough sentences to tell from."""
+    """Buckets wholly within the system's training length, with enough sentences for a statement."""
     return [
         bucket
         for bucket in results.buckets
@@ -95,7 +95,7 @@ def inside(results: Results, system: System) -> list[Bucket]:
 
 
 def longest(results: Results) -> list[System]:
-    """The systems trained on the longest sentences, a model each."""
+    """The systems trained on the longest sentences, one for each model."""
     words = max(system.max_train_words for system in results.systems)
     return [system for system in results.systems if system.max_train_words == words]
 
@@ -104,7 +104,7 @@ def longest(results: Results) -> list[System]:
 
 
 def not_compared(results: Results) -> str:
-    """Why no change or difference is told of."""
+    """Says why no change or difference is claimed."""
     return (
         "The systems have not been compared yet, so no change with length and no difference is claimed: "
         f"`{results.compare_command}` compares them."
@@ -112,7 +112,7 @@ def not_compared(results: Results) -> str:
 
 
 def headline(results: Results) -> str:
-    """The one sentence at the top: which of the models lose quality within the lengths they were trained on."""
+    """The sentence at the top: which models lose quality within their training length."""
     if not results.comparisons:
         return not_compared(results)
     falls = [fall for system in longest(results) if (fall := capacity(results, system))]
@@ -134,7 +134,7 @@ def headline(results: Results) -> str:
 
 
 def statements(results: Results) -> dict[str, list[str]]:
-    """All statements under their headings; a heading without any is left out."""
+    """All statements by heading; headings without statements are left out."""
     groups = {
         "Within the lengths of training (capacity)": [
             capacity_statement(fall) for system in longest(results) if (fall := capacity(results, system))
@@ -160,7 +160,7 @@ def _told(fall: Fall, nothing: str) -> str:
 
 
 def capacity_statement(fall: FallWithLength) -> str:
-    """Whether one system's quality changes with length, within the lengths it was trained on."""
+    """Whether one system's quality changes with length, within its training length."""
     return (
         f"{code(fall.system.name)} scores {interval(fall.before)} BLEU at {fall.start} words and "
         f"{interval(fall.after)} at {fall.end}: {_told(fall, 'no change with length is shown')}"
@@ -168,7 +168,7 @@ def capacity_statement(fall: FallWithLength) -> str:
 
 
 def extrapolation_statement(results: Results, fall: FallWithLength) -> str:
-    """Within against beyond the lengths of training, and what the same model does there when trained on longer ones."""
+    """Within against beyond the training length; and the same model there when trained on longer sentences."""
     system = fall.system
     text = (
         f"Trained on up to {system.max_train_words} words, {code(system.model)} scores {interval(fall.before)} BLEU "
@@ -185,16 +185,15 @@ def extrapolation_statement(results: Results, fall: FallWithLength) -> str:
 
 
 def attention_statements(results: Results) -> list[str]:
-    """The models that look back against the one that does not, at the longest length that both were trained on."""
+    """The models with attention against the one without, at the longest length that both were trained on."""
     if not results.comparisons:
         return []
-    models = results.experiment.models
-    fixed = [s for s in longest(results) if models[s.model].architecture == "rnn_encoder_decoder"]
+    fixed = [s for s in longest(results) if results.architecture(s).kind == "fixed state"]
     texts = []
     for base in fixed[:1]:
         for system in longest(results):
             buckets = [bucket for bucket in inside(results, system) if bucket in inside(results, base)]
-            if models[system.model].architecture in ("rnn_encoder_decoder", "word_by_word") or not buckets:
+            if results.architecture(system).kind != "attention" or not buckets:
                 continue
             end = buckets[-1]
             ours, theirs = (interval(results.score(one, end)) for one in (system, base))
@@ -207,7 +206,7 @@ def attention_statements(results: Results) -> list[str]:
 
 
 def _difference(results: Results, system: System, other: System, bucket: Bucket, nothing: str) -> str:
-    """How much one system scores above another in a bucket, if it does."""
+    """How much one system scores above another in a bucket, if a difference is shown."""
     row = results.comparison("difference", system, other, bucket)
     if not row or row["p_corrected"] is None:
         return f"not compared yet; `{results.compare_command}` compares them."
@@ -218,10 +217,10 @@ def _difference(results: Results, system: System, other: System, bucket: Bucket,
 
 
 def _growth(results: Results, system: System, base: System) -> str:
-    """Whether the gap between two systems grows with length: what Bahdanau et al. 2015, section 5.2.2, claim.
+    """Whether the gap between two systems grows with length, as Bahdanau et al. 2015, section 5.2.2, claim.
 
-    The difference has a sign, so this is told as whom its change favours: a system that is behind and catches up has a
-    gap that shrinks. Within the training length it is told where that leaves out some of the buckets.
+    The difference has a sign, so the sentence says which system its change favours: the gap shrinks if a system that is
+    behind catches up. The growth within the training length is added if that leaves out some of the buckets.
     """
     rows = [results.comparison(measure, system, base) for measure in ("gap_growth", "gap_growth_inside")]
     if rows[0] and rows[1] and rows[0]["n"] == rows[1]["n"]:
@@ -241,9 +240,9 @@ def _growth(results: Results, system: System, base: System) -> str:
 
 
 def joined_statements(results: Results) -> list[str]:
-    """Whether a system translates sentences that are joined worse than the same sentences one by one.
+    """Whether a system translates joined sentences worse than the same sentences one by one.
 
-    Told of the longest lines, and only where there are enough of them; both scores are against the same references.
+    Only the longest lines are used, and only if there are enough of them. Both scores are against the same references.
     """
     number = max(results.joined, default=1)
     if number == 1:
@@ -288,7 +287,7 @@ def joined_statements(results: Results) -> list[str]:
 
 
 def brevity_statements(results: Results) -> list[str]:
-    """Names the systems whose translations of the longest sentences are too short, which BLEU punishes by itself."""
+    """Names the systems whose translations of the longest sentences are too short, which BLEU penalises."""
     buckets = [bucket for bucket in results.buckets if results.n(bucket) >= SPARSE]
     found = []
     for system in results.systems if buckets else ():

@@ -1,4 +1,4 @@
-"""The columns of `by_length.csv` that tables and charts show: what each is called, and what it means."""
+"""The columns of `by_length.csv` that tables and charts show: their names and meanings."""
 
 import math
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ class Column:
     """The title with its unit, for an axis."""
     form: Literal["score", "number", "share"]
     digits: int = 1
-    """After the point."""
+    """Decimals."""
     top: float | None = None
-    """The largest value there can be, if there is one."""
+    """The largest possible value, if any."""
     note: str = ""
 
     def told(self, score: Score) -> str:
-        """A value as it stands in a table; scores with their interval."""
+        """A value as a table shows it; scores with their interval."""
         if self.form == "score":
             return interval(score)
         return share(score.value) if self.form == "share" else decimal(score.value, self.digits)
@@ -74,7 +74,7 @@ COLUMNS = {
 
 
 def note(results: Results, column: str) -> str:
-    """What the numbers of a column mean; of scores the signature that they were made with."""
+    """The meaning of a column's numbers; for scores, their signature."""
     metrics = {"bleu": "BLEU", "chrf": "chrF"}
     if column in metrics:
         return f"sacreBLEU {results.signatures[metrics[column]]}"

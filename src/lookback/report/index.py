@@ -1,4 +1,4 @@
-"""All experiments at a glance, index.html: of each its headline, the figure of BLEU by length, and what it is of.
+"""All experiments at a glance, index.html: the headline, the figure of BLEU by length, and the facts of each.
 
 Made from the result files in git, as the reports are. The same inputs give the same bytes.
 """
@@ -25,7 +25,7 @@ INCHES = 3.7
 
 @dataclass(frozen=True)
 class Further:
-    """A page that is of no experiment."""
+    """A page that does not belong to an experiment."""
 
     title: str
     text: str
@@ -43,14 +43,14 @@ def write(
     further: Sequence[Further],
     settings: config.Report,
 ) -> None:
-    """Write index.html, one file that needs nothing else, into the folder that holds a folder an experiment.
+    """Write index.html, one self-contained file, into the folder that holds the experiments' folders.
 
     Args:
-        folder: where it goes; it links to `<experiment>/report.html` and `<experiment>/report.md` there.
-        experiments: results of those that have a report.
-        others: those that have none, of which only name and title are told.
+        folder: the folder to write to; the index links to its `<experiment>/report.html` and `<experiment>/report.md`.
+        experiments: results of the experiments that have a report.
+        others: the experiments without a report, which are listed by name and title.
         further: other pages to link to.
-        settings: how the figures look; they are always SVG, and narrow.
+        settings: the look of the figures, which are always SVG, and narrow.
     """
     largest_first = sorted(experiments, key=lambda results: (-len(results.runs), results.experiment.name))
     with figures.styled(settings):

@@ -1,4 +1,4 @@
-"""What the script of the page (templates/report.js.j2) works with, as JSON."""
+"""The data for the script of the page (templates/report.js.j2), as JSON."""
 
 import json
 import math
@@ -18,15 +18,15 @@ from lookback.report.results import Results
 from lookback.report.sentences import Example
 
 SCORED = {"length": "bleu", "loss": "reference_loss"}
-"""Charts of the page, by name, that are one of the measures by source words, and which."""
+"""The charts of the page that show a measure by source words: name to column."""
 LEAST_PERCENT = 5
-"""Smaller weights of an alignment are not shown on the page,"""
+"""The page does not show smaller weights of an alignment."""
 MOST_WORDS = 5
-"""nor more source words than these for one target word."""
+"""The most source words that the page shows for one target word."""
 
 
 def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Example]) -> Markup:
-    """Systems, scores by length, the other charts, and alignments. Nothing is in it twice.
+    """Systems, scores by length, the other charts, and alignments; each is stored once.
 
     Args:
         results: the experiment.
@@ -63,15 +63,15 @@ def data(results: Results, drawn: Mapping[str, Chart], examples: Iterable[Exampl
         },
     }
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # Nothing in it may end the element that it stands in.
+    # No text in it may end the enclosing element.
     return Markup(text.replace("<", "\\u003c"))
 
 
 def _scores(results: Results, columns: Mapping[str, Column], names: list[str]) -> dict[str, Any]:
-    """Every column by every way of sharing out the sentences, as numbers alone.
+    """Every column by every kind of buckets, as bare numbers.
 
-    `values` has, by column and kind, a list for each of `systems`: of each bucket the value, and after it, where there
-    are any, the bounds and the values of the seeds. They are rounded as tables show them.
+    `values` has, by column and kind, one list for each of `systems`. The list has for each bucket the value, then the
+    bounds and the values of the seeds, if any. They are rounded as in tables.
     """
     kinds = charts.kinds(results)
     drawn = [as_json(charts.length(results, "bleu", kind), names) for kind in kinds]
@@ -97,7 +97,7 @@ def _scores(results: Results, columns: Mapping[str, Column], names: list[str]) -
 
 
 def _numbers(point: Point, digits: int) -> list[Any]:
-    """The value, the bounds and the values of the seeds, as far as there are any."""
+    """The value, the bounds and the values of the seeds, without missing values at the end."""
     numbers = [None if math.isnan(it) else round(it, digits) for it in (point.y, point.low, point.high, *point.seeds)]
     while numbers[-1] is None and len(numbers) > 1:
         numbers.pop()
@@ -105,7 +105,7 @@ def _numbers(point: Point, digits: int) -> list[Any]:
 
 
 def packed(alignment: WordAlignment) -> str:
-    """For each target word, the places of the source words it looked at and the percents: `0:93,1:51 2:40`."""
+    """For each target word, the indices of the source words it looked at and their percents: `0:93,1:51 2:40`."""
     rows = []
     for weights in alignment.weights:
         order = [int(place) for place in np.argsort(-weights, kind="stable")[:MOST_WORDS]]

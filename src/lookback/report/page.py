@@ -28,20 +28,20 @@ EVERY_SENTENCE = "every-sentence.html"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in every form that the templates need."""
+    """A figure in all forms that the templates need."""
 
     name: str
     title: str
-    """What it is, in a few words."""
+    """A short title."""
     caption: str
     alternative: str
-    """What it shows, in words with all its numbers, for those who do not see it."""
+    """The text alternative: its content in words, with all its numbers."""
     svg: Markup | None
-    """Of an alignment; a chart is drawn by the script of the page."""
+    """Only for an alignment; the script of the page draws charts."""
     files: dict[str, str]
     """Format to path, relative to the report; `csv` has the numbers."""
     chart: Chart | None
-    """What is drawn, if it is a chart and no alignment."""
+    """The chart, unless the figure is an alignment."""
 
 
 def write(
@@ -52,14 +52,14 @@ def write(
 ) -> None:
     """Write the report of one experiment into the folder that holds its results.
 
-    Reads `results`/corpus.json and `results`/runs/<run>/ of exactly the runs of the grid. Writes there by_length.csv
-    (the rows of all runs), report.md, report.html (one file that needs nothing else) and figures/; with `every`, which
-    has all test sentences by the name of the run in the form of examples.json, also every-sentence.html: the same page
-    with these.
+    Reads `results`/corpus.json and `results`/runs/<run>/ of exactly the runs of the grid. Writes by_length.csv (the
+    rows of all runs), report.md, report.html (one self-contained file) and figures/ into `results`. `every` has all
+    test sentences by the name of the run, in the form of examples.json. With it, every-sentence.html is written too:
+    the same page with all sentences.
 
     Raises:
-        LookbackError: a result file is missing or malformed; runs were scored on different test sets or with
-            different signatures; the style is unknown. Nothing has been written then.
+        LookbackError: a result file is missing or malformed; runs were scored on different test sets or with different
+            signatures; the style is unknown. In these cases nothing is written.
     """
     found = read(experiment, results)
     context = _context(found)
@@ -98,7 +98,7 @@ def write(
 
 
 def _context(results: Results) -> dict[str, Any]:
-    """All that the templates say, but for the pictures."""
+    """The variables of the templates, except the pictures."""
     quality = tables.quality(results)
     return {
         "results": results,
@@ -135,7 +135,7 @@ def _context(results: Results) -> dict[str, Any]:
 def _pictures(
     results: Results, beside: published.Section, settings: config.Report
 ) -> list[tuple[Picture, dict[str, bytes]]]:
-    """Every figure of the report, with the files to write of it."""
+    """Every figure of the report, with its files."""
     seeds, thin = "", ""
     if len(results.seeds) > 1:
         thin = " Thin lines: the other seeds."

@@ -1,7 +1,7 @@
-"""What was measured on the models themselves: from `probe.csv` and `speed.csv` to figures and sentences.
+"""The measures on the models themselves: figures and sentences from `probe.csv` and `speed.csv`.
 
-A section has charts, one a measure, and sentences written from the points; it is shown where a run has such points.
-For a further measure, add a `Picture`, and sentences where it says something.
+A section has one chart for each measure, and sentences written from the points. It is shown if a run has such points.
+For a further measure, add a `Picture`, and sentences about it.
 """
 
 import math
@@ -14,25 +14,25 @@ from lookback.report.charts import Measure
 from lookback.report.results import Results, RunResult
 
 LITTLE = 0.01
-"""A norm below this is told as forgotten."""
+"""A norm below this is called forgotten."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart of one measure, and what stands beneath it."""
+    """A chart of one measure, and its caption."""
 
     measure: Measure
     caption: str
 
     def alternative(self, results: Results) -> str:
-        """The figure in words: some points of each line."""
+        """The figure in words, with some points of each line."""
         lines, measure = [], self.measure
         for run in results.runs:
             for series in measure.series or dict.fromkeys(point["series"] for point in run.points):
                 points = run.curve(measure.name, series, measure.x_by)
                 told = [f"{number(p['value'])} at {p['x']:g}" for p in points[:: max(1, len(points) // 8)]]
                 if told:
-                    # Times are of a model, whatever its run, and have one line each: no name of a series.
+                    # Times belong to a model, not to a run, and have one line each, without a series name.
                     name = f"{run.run.name}, {series}" if series else run.run.model
                     lines.append(f"{name}: {', '.join(told)}.")
         return f"{measure.label} by {measure.x_label}. {' '.join(lines)}"
@@ -46,15 +46,15 @@ class Section:
     about: str
     """What was measured, and what it does not show."""
     texts: tuple[str, ...]
-    """What each system gave."""
+    """The results of each system."""
     file: str
-    """Where the numbers are, seen from the report."""
+    """The file with the numbers, relative to the report."""
     in_short: bool
-    """Whether the Markdown, which is short, has the texts too."""
+    """The short Markdown has the texts too."""
 
 
 def sections(results: Results) -> list[Section]:
-    """Those of which there are points."""
+    """The sections that have points."""
     measured = {(point["measure"], point["x_by"]) for run in results.runs for point in run.points}
     found = []
     looks = {"gradient": GRADIENT, "entropy": ENTROPY, "agreement": AER}
@@ -76,12 +76,12 @@ def sections(results: Results) -> list[Section]:
 
 
 def named(results: Results) -> list[tuple[str, RunResult]]:
-    """Each run with what texts call it: by its system where there is one seed."""
+    """Each run with its name in texts: the name of the system if there is one seed."""
     return [(code(run.run.name if len(results.seeds) > 1 else run.system.name), run) for run in results.runs]
 
 
 def number(value: float, digits: int = 2) -> str:
-    """To so many digits: `0.013`, `4.6·10⁻⁷`, `∞` for what is beyond all numbers."""
+    """A number with so many significant digits: `0.013`, `4.6·10⁻⁷`, `∞`."""
     if not math.isfinite(value):
         return f"{value}".replace("inf", "∞")
     if value == 0 or 1e-3 <= abs(value) < 1e4:
@@ -117,14 +117,14 @@ NORM = Picture(
 
 
 ABOUT_MEMORY = (
-    "The Jacobian tells how a small change of the state k steps before the end mark changes the state at the end "
-    "mark, with the words between as they are; its norm is the factor of the change that gets through best. Of an "
-    "LSTM the state is (h, c). It is a derivative: what a model keeps of large changes may differ."
+    "The Jacobian says how a small change of the state k steps before the end mark changes the state at the end mark, "
+    "for the given words between. Its norm is the largest factor of such a change. For an LSTM the state is (h, c). It "
+    "is a derivative: what a model keeps of large changes may differ."
 )
 
 
 def memory(results: Results) -> list[str]:
-    """What the curves of the Jacobian's norm say, and what is often said in their place."""
+    """The curves of the Jacobian's norm, and the usual substitutes for it."""
     texts = []
     for name, run in named(results):
         for told in (forgetting, bounding, commuting):
@@ -134,7 +134,7 @@ def memory(results: Results) -> list[str]:
 
 
 def forgetting(run: RunResult) -> str:
-    """After how many steps little gets through, and whether training changed that."""
+    """After how many steps the norm is small, and whether training changed that."""
     trained, untrained = (run.curve("jacobian_norm", series) for series in ("trained", "untrained"))
     if not trained:
         return ""
@@ -165,7 +165,7 @@ def _steps(point: Point) -> str:
 
 
 def bounding(run: RunResult) -> str:
-    """What the norm and the spectral radius of the recurrent matrix say of an RNN without gates."""
+    """What the norm and the spectral radius of the recurrent matrix say about an RNN without gates."""
     bound, powers, radius, norms = (
         run.curve(measure, "trained")
         for measure in ("jacobian_bound", "matrix_power_norm", "spectral_radius", "jacobian_norm")
@@ -188,7 +188,7 @@ def bounding(run: RunResult) -> str:
 
 
 def commuting(run: RunResult) -> str:
-    """How far the form with the diagonal matrices outside of the product is from the product."""
+    """How far the form with the diagonal matrices outside the product is from the product."""
     errors, ratios = (run.curve(measure, "trained") for measure in ("commuted_error", "commuted_ratio"))
     pairs = [pair for pair in zip(errors, ratios, strict=True) if pair[0]["x"] in {2, 10, max(2, errors[-1]["x"] or 0)}]
     if not pairs:
@@ -224,13 +224,13 @@ READABLE = Picture(
 
 ABOUT_READING = (
     "A linear classifier (discriminant analysis, fitted on training sentences) names a piece of the source from "
-    "what the encoder hands on. It shows what lies there for a linear map to use; not that the decoder uses it, "
-    "nor, where it fails, that it is not there in another form."
+    "what the encoder hands on. Success shows that a linear map can find the piece there. It does not show that the "
+    "decoder uses it; and failure does not show that it is not there in another form."
 )
 
 
 def reading(results: Results) -> list[str]:
-    """What a linear classifier reads, of short and of long sentences, beside the most frequent piece."""
+    """What a linear classifier reads from short and long sentences, compared with the most frequent piece."""
     texts = []
     for name, run in named(results):
         told = []

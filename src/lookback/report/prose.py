@@ -1,6 +1,6 @@
-"""The rest of the report's text: what was measured, whether it is fair, how to read it, and what it leaves open.
+"""The rest of the report's text: what was measured, whether it is fair, how to read it, and its limits.
 
-Written from the numbers and the configuration, as `claims` is; the same mark-up.
+Like `claims`, it is written from the numbers and the configuration, with the same mark-up.
 """
 
 import math
@@ -18,7 +18,7 @@ LANGUAGES = {"cs": "Czech", "de": "German", "en": "English", "es": "Spanish", "f
 
 
 def measured(results: Results) -> str:
-    """What was measured on what."""
+    """What was measured, and on what."""
     experiment, grid = results.experiment, results.experiment.grid
     models, lengths, seeds = len(set(grid.models)), sorted(set(grid.max_train_words)), len(results.seeds)
     unknown = ", the unknown word never written" if experiment.translate.ban_unknown else ""
@@ -43,7 +43,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def models(results: Results) -> list[str]:
-    """What each model of the grid is; of several of one architecture, in which settings they differ."""
+    """What each model of the grid is; and the settings in which models of one architecture differ."""
     experiment = results.experiment
     settings = {name: experiment.models[name] for name in dict.fromkeys(experiment.grid.models)}
     texts = []
@@ -57,9 +57,9 @@ def models(results: Results) -> list[str]:
             averaged = experiment.train.average_checkpoints if averaged is None else averaged
         if averaged:
             shown.append(f"its weights are the mean of those at the last {_count(averaged, 'validation')}")
-        texts.append(
-            f"{code(name)}: {ARCHITECTURES[model.architecture].description}{''.join(f'; {text}' for text in shown)}."
-        )
+        entry = ARCHITECTURES[model.architecture]
+        more = "".join(f"; {text}" for text in shown)
+        texts.append(f"{code(name)} ({entry.display_name}): {entry.description}{more}.")
     return texts
 
 
@@ -67,13 +67,13 @@ def models(results: Results) -> list[str]:
 
 
 def comparison(results: Results) -> list[str]:
-    """What two runs differ in besides the architecture."""
+    """What differs between two runs besides the architecture."""
     texts = [batches(results), budget(results), parameters(results), falling(results)] if results.networks else []
     return [text for text in (*texts, *dictionaries(results)) if text]
 
 
 def dictionaries(results: Results) -> list[str]:
-    """What the dictionaries were learned from; they have no share in the rest of the comparison."""
+    """What the dictionaries were learned from; the rest of the comparison is about networks."""
     told = [
         f"{code(result.run.name)} has {integer(result.get('entries'))} entries, learned from "
         f"{integer(result.get('sentences'))} pairs"
@@ -85,7 +85,7 @@ def dictionaries(results: Results) -> list[str]:
 
 
 def batches(results: Results) -> str:
-    """Whether the networks of one training length and seed saw the same batches."""
+    """Whether the networks of one training length and seed were trained on the same batches."""
     groups: dict[str, list[RunResult]] = {}
     for result in results.networks:
         groups.setdefault(f"{result.run.max_train_words} words, seed {result.run.seed}", []).append(result)
@@ -111,7 +111,7 @@ def batches(results: Results) -> str:
 
 
 def budget(results: Results) -> str:
-    """Whether all networks were trained on equally many target tokens, or all those of one training length."""
+    """Whether all networks, or those of one training length, were trained on equally many target tokens."""
     if results.experiment.train.target_tokens_by_length is not None:
         of_length = {
             words: [result for result in results.networks if result.system.max_train_words == words]
@@ -141,7 +141,7 @@ def _budget(runs: Sequence[RunResult]) -> str:
 
 
 def parameters(results: Results) -> str:
-    """Whether the models are of similar size; nothing to say of one model."""
+    """Whether the models are of similar size; empty for a single model."""
     sizes = {result.system.model: result.get("parameters") for result in results.runs if result.get("parameters")}
     if len(sizes) < 2:
         return ""
@@ -172,7 +172,7 @@ def speed_ratio(results: Results, result: RunResult) -> float:
     """Target tokens a second, relative to the RNN encoder-decoder of the same training length, seed and hardware."""
     for other in results.runs:
         if (
-            results.experiment.models[other.run.model].architecture == "rnn_encoder_decoder"
+            results.architecture(other.system).kind == "fixed state"
             and (other.run.max_train_words, other.run.seed) == (result.run.max_train_words, result.run.seed)
             and all(other.get(key) == result.get(key) for key in ("hardware", "precision"))
         ):
@@ -185,7 +185,7 @@ def speed_ratio(results: Results, result: RunResult) -> float:
 
 
 def reading(results: Results) -> list[str]:
-    """How the intervals were made, what they cover, and what the statements rest on."""
+    """How the intervals are computed, what they cover, and what the statements rest on."""
     settings = results.experiment.evaluate
     texts = [
         f"A score stands with its {100 * settings.confidence:g} % interval in brackets: the percentile bootstrap over "
@@ -205,12 +205,12 @@ def reading(results: Results) -> list[str]:
         )
     counter = {"whitespace": "at white space", "moses": "with the Moses tokenizer"}
     texts += [
-        "A sentence says that a score falls, or differs from another, only where a paired bootstrap test says so "
+        "A sentence says that a score falls, or differs from another, only if a paired bootstrap test shows it "
         f"(p < {1 - settings.confidence:g}; Riezler and Maxwell 2005), after correction where one question is asked of "
-        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they come "
-        "of scores that are not rounded, so the printed ones may give another last digit. Two scores under "
-        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there intervals must not "
-        "meet.",
+        "several buckets or sets (Holm 1979). Number and interval are those of the test, in comparisons.csv: they "
+        "come from unrounded scores, so the printed scores may give another last digit. Two scores under "
+        f"{TOO_LOW:g} BLEU are too low to fall. Probes and published curves have no test: there a difference is "
+        "claimed only if the intervals do not meet.",
         f"Length is counted in source words, split {counter[results.experiment.prepare.word_tokenizer]}; the bounds of "
         "a bucket are included. Two effects are kept apart: what a model loses within the lengths it was trained on "
         "(*capacity*), and what it loses beyond them (*extrapolation*), where any model meets lengths it has never "
@@ -248,14 +248,14 @@ def alternative_of_curves(results: Results) -> str:
     return f"Validation loss during training. {' '.join(lines)}"
 
 
-# --- what it leaves open ----------------------------------------------------------------------------------------------
+# --- limits -----------------------------------------------------------------------------------------------------------
 
 
 def limits(results: Results) -> list[str]:
     """What these results do not show."""
     experiment = results.experiment
     texts = [
-        f"One test set and one direction, {direction(experiment)}; other texts and languages may behave otherwise."
+        f"One test set and one direction, {direction(experiment)}; other texts and languages may behave differently."
     ]
     if isinstance(experiment.corpus, FragmentCorpus):
         texts.append(
@@ -277,13 +277,15 @@ def limits(results: Results) -> list[str]:
         for words, bucket in _straddled(results)
     ]
     if dirty := [code(result.run.name) for result in results.runs if result.get("git_dirty")]:
-        texts.append(f"{listed(dirty)} ran with changes that were not committed: the commit does not tell all.")
+        texts.append(
+            f"{listed(dirty)} ran with changes that were not committed: the commit does not describe them fully."
+        )
     return texts
 
 
 def _seeds(results: Results) -> Iterable[str]:
     if len(results.seeds) == 1:
-        yield "One seed a system: how far another training would come out elsewhere was not measured."
+        yield "Each system has one seed: how much training runs differ was not measured."
         return
     spreads = {
         system: max(seeds) - min(seeds)
@@ -294,7 +296,7 @@ def _seeds(results: Results) -> Iterable[str]:
         system = max(spreads, key=spreads.__getitem__)
         yield (
             f"{len(results.seeds)} seeds a system: over all lengths they differ by up to {decimal(spreads[system])} "
-            f"BLEU ({code(system.name)}). So few seeds tell little of how much others would."
+            f"BLEU ({code(system.name)}). So few seeds say little about others."
         )
 
 

@@ -1,4 +1,4 @@
-"""Published scores beside those of an experiment: the section of the report, its tables, and a list of what differs."""
+"""The report's section on published scores: charts, tables, and a list of what differs from the experiment."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -22,16 +22,16 @@ class Section:
     introduction: str
     panels: tuple[Panel, ...]
     kept: tuple[str, ...]
-    """What is left of each system's best, published and here."""
+    """The share of its best that each system keeps, published and here."""
     verdicts: tuple[str, ...]
-    """Whether the two agree."""
+    """Whether published and measured agree."""
     differences: tuple[str, ...]
     tables_introduction: str
     tables: tuple[Table, ...]
 
 
 def section(results: Results, literature: Literature) -> Section:
-    """All that the report of an experiment has of published scores."""
+    """The report's section on published scores."""
     same = [figure for figure in literature.figures if same_test(results.experiment, figure.source)]
     tables = [t for t in literature.tables if t.source.experiment in ("", results.experiment.name)]
     return Section(
@@ -46,7 +46,7 @@ def section(results: Results, literature: Literature) -> Section:
 
 
 def introduction(results: Results, same: Sequence[PublishedFigure]) -> str:
-    """What stands on the same axes, and what is a shape."""
+    """Which curves share the axes of BLEU, and which are shown as shapes."""
     shape = (
         "a percent of its own best, which tells how a system falls with length and nothing of how well it translates. "
         f"Lengths of up to {SHORT} are left out, in the search for the best too"
@@ -72,7 +72,7 @@ def introduction(results: Results, same: Sequence[PublishedFigure]) -> str:
 
 
 def tables_introduction(results: Results, tables: Sequence[PublishedTable]) -> str:
-    """Which tables can be compared with the scores of this experiment."""
+    """Says which tables can be compared with the scores of this experiment."""
     groups = [[t for t in tables if same_test(results.experiment, t.source) is wanted] for wanted in (True, False)]
     same, other = ([titled(t.source) for t in group if not t.source.experiment] for group in groups)
     texts = []
@@ -91,8 +91,11 @@ def tables_introduction(results: Results, tables: Sequence[PublishedTable]) -> s
 
 
 def table(results: Results, published: PublishedTable) -> Table:
-    """A published table, and in it the systems of this experiment of the kinds that it has: of another test set only
-    those trained on the longest sentences. Where it names our models, each stands under the row that it repeats."""
+    """A published table, with rows for the systems of this experiment that are of its kinds.
+
+    If the test set differs, only the systems trained on the longest sentences are added. If the table names our models,
+    each is placed under the row that it repeats.
+    """
     source, columns = published.source, published.columns
     rows: list[tuple[str, ...]] = []
     mine = ours(results, {entry.kind for entry in published.entries})
@@ -125,7 +128,7 @@ def _stem(title: str) -> str:
 
 
 def _here(results: Results, system: System, published: PublishedTable, metric: str) -> tuple[str, ...]:
-    """The row of one system; a dash in a column that is not measured here."""
+    """The row of one system, with a dash in columns that are not measured here."""
     source, runs = published.source, results.of(system)
 
     def mean(key: str) -> float:
@@ -146,7 +149,7 @@ def _here(results: Results, system: System, published: PublishedTable, metric: s
 
 
 def differences(results: Results, sources: Sequence[Source]) -> Iterable[str]:
-    """What besides the models differs between this experiment and each paper, ours first."""
+    """The differences other than the models between this experiment and each paper; ours first."""
     yield f"**Here**: {_facts(_ours(results))}"
     for work in sorted({source.work for source in sources}):
         mine = [source for source in sources if source.work == work]
@@ -163,7 +166,7 @@ def differences(results: Results, sources: Sequence[Source]) -> Iterable[str]:
 
 
 def _facts(told: dict[str, Iterable[str]]) -> str:
-    """`training text: …; model: …`; each thing once, and nothing of what is not known."""
+    """`training text: …; model: …`; repeated and unknown facts are left out."""
     known = {key: [text for text in dict.fromkeys(texts) if text] for key, texts in told.items()}
     return "; ".join(f"*{key}* {' / '.join(texts)}" for key, texts in known.items() if texts) + "."
 

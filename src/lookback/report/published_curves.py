@@ -1,9 +1,9 @@
 """Published curves of BLEU against length beside those of an experiment: charts, and sentences about them.
 
-BLEU stands on the axes of a published figure only where language pair and test set are the same. Otherwise each curve
-is set against its own best, which tells of its shape alone. The best is sought, and the shape drawn, beyond `SHORT`
-words: shorter lines are titles and phrases in one corpus and easy sentences in another, and a best among them would
-make shapes differ that do not.
+BLEU is drawn on the axes of a published figure only if language pair and test set are the same. Otherwise each curve is
+divided by its own best value, which shows only its shape. Best value and shape use only lengths beyond `SHORT` words:
+shorter lines are titles and phrases in one corpus and easy sentences in another, and a best value among them would
+make equal shapes look different.
 """
 
 import math
@@ -22,14 +22,14 @@ from lookback.report.results import Results
 from lookback.stats.buckets import Bucket
 
 SHORT = 10
-"""Words, or pieces, up to which a length has no part in the shape of a curve."""
+"""Words, or pieces; lengths up to this are not part of the shape of a curve."""
 
 KINDS: dict[str, Kind] = {
     "rnn_encoder_decoder": "no attention",
     "bahdanau": "attention",
     "transformer": "self-attention",
 }
-"""Of architectures; a dictionary is of no published kind."""
+"""The published kind of each architecture; a dictionary has none."""
 
 PANELS: dict[str, tuple[Kind, ...]] = {
     "no-attention": ("no attention",),
@@ -38,41 +38,41 @@ PANELS: dict[str, tuple[Kind, ...]] = {
 """The charts of shapes by source words, and the kinds in each; no paper here has a curve of a Transformer."""
 
 GRAY = "#777777"
-"""Of published curves."""
+"""The colour of published curves."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """BLEU against length: of a published curve, or of a system here where the buckets have enough sentences."""
+    """BLEU against length: a published curve, or a system here, in buckets with enough sentences."""
 
     name: str
     label: str
-    """Its name in a chart, where those of several papers stand together."""
+    """Its name in a chart with curves of several papers."""
     kind: Kind
     max_train_words: int | None
     points: tuple[Point, ...]
     lengths: tuple[str, ...]
-    """Of each point, in words."""
+    """The length of each point, as text."""
     last: float
-    """The shortest length that the last point stands for."""
+    """The shortest length in the last point."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is left of a trace's best at its last point, in percent as printed: whole."""
+    """The share of its best that a trace keeps at its last point, in whole percent, as printed."""
 
     trace: Trace
     percent: int
     low: int | None
     high: int | None
     text: str
-    """With the two scores that it is made from."""
+    """The percent with the two scores it is computed from."""
     at: str
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart with its words."""
+    """A chart with its caption."""
 
     name: str
     chart: Chart
@@ -84,7 +84,7 @@ class Panel:
 
 
 def same_test(experiment: Experiment, source: Source) -> bool:
-    """Whether an experiment translates the test set of a paper in the paper's direction, as its settings tell."""
+    """Whether an experiment translates a paper's test set in the paper's direction, according to its settings."""
     corpus = experiment.corpus
     return (
         isinstance(corpus, HubCorpus)
@@ -94,7 +94,7 @@ def same_test(experiment: Experiment, source: Source) -> bool:
 
 
 def same_column(results: Results) -> str:
-    """BLEU of tokens, as the papers score, where it was measured; sacreBLEU's otherwise."""
+    """Tokenised BLEU, as the papers score, if it was measured; otherwise sacreBLEU."""
     return "legacy_bleu" if results.legacy_signature else "bleu"
 
 
@@ -126,12 +126,12 @@ def published(source: Source, curve: Curve) -> Trace:
 
 
 def measured(results: Results, system: System, unit: str = "source_words", column: str = "bleu") -> Trace:
-    """A bucket stands at its middle, an open one as if it were as wide as the one before it.
+    """The trace of a system; each bucket is placed at its middle. An open bucket is as wide as the one before it.
 
     Args:
         results: the experiment.
-        system: of it.
-        unit: in the column `bucket_by`; without such rows there are no points.
+        system: one of its systems.
+        unit: the value of `bucket_by`; without such rows there are no points.
         column: `bleu` or `legacy_bleu`.
     """
     key = ("test", "all", unit)
@@ -162,9 +162,9 @@ def _seeds(score: Score) -> tuple[float, ...]:
 
 
 def shape(trace: Trace) -> Trace | None:
-    """A trace as a percent of its best, beyond `SHORT`; nothing where no two points are left to tell it from.
+    """A trace in percent of its best, beyond `SHORT`; None if fewer than two points are left.
 
-    An interval is that of the score divided by the best: that the best was measured too is not in it.
+    An interval is that of the score, divided by the best. It does not cover the uncertainty of the best.
     """
     kept = [i for i, point in enumerate(trace.points) if point.x > SHORT]
     best = max((trace.points[i].y for i in kept), default=0.0)
@@ -180,7 +180,7 @@ def shape(trace: Trace) -> Trace | None:
 
 
 def kept(trace: Trace) -> Kept | None:
-    """What is left at the longest length; nothing where `shape` has nothing."""
+    """The share of the best at the longest length; None if `shape` is None."""
     if not (relative := shape(trace)):
         return None
     last, best = trace.points[-1].y, max(point.y for point in trace.points if point.x > SHORT)
@@ -201,7 +201,7 @@ def kept(trace: Trace) -> Kept | None:
 
 
 def panels(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[Panel]:
-    """BLEU on the axes of each figure of the same test set; of the others, shapes by the kind of system and by unit."""
+    """BLEU on the axes of each figure of the same test set; for other figures, shapes by kind of system and unit."""
     others = [figure for figure in figures if not same_test(results.experiment, figure.source)]
     for number, figure in enumerate((figure for figure in figures if figure not in others), start=1):
         column = same_column(results)
@@ -250,7 +250,7 @@ def _panel(
         texts.append(
             "The pieces here are of another vocabulary than the paper's."
             if any(trace.points for trace in mine)
-            else "The scores of this experiment have not been shared out by source pieces."
+            else "The scores of this experiment were not computed by source pieces."
         )
     told = (
         f"{line.system}: {', '.join(f'{point.y:.{0 if relative else 1}f} at {point.x:g}' for point in line.points)}."
@@ -265,13 +265,13 @@ def _panel(
 
 
 def all_kept(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
-    """What is left of each system's best at the longest length, published and here."""
+    """The share of its best that each system keeps at the longest length, published and here."""
     for figure in figures:
         traces = (published(figure.source, curve) for curve in figure.curves if curve.kind != "other")
         if found := [k for trace in traces if (k := kept(trace))]:
             yield (
-                f"**{titled(figure.source)}**: at the last point, {found[0].at} {in_words(figure.source.length)}, so "
-                f"much of its best is left to each system: {listed([k.text for k in found])}.{_beyond(found)}"
+                f"**{titled(figure.source)}**: at the last point, {found[0].at} {in_words(figure.source.length)}, each "
+                f"system keeps this share of its best: {listed([k.text for k in found])}.{_beyond(found)}"
             )
     for unit in dict.fromkeys(figure.source.length for figure in figures):
         traces = (measured(results, system, unit) for system in ours(results, KINDS.values()))
@@ -287,14 +287,14 @@ def in_words(unit: str) -> str:
 
 
 def _beyond(found: Sequence[Kept]) -> str:
-    """Which of the systems met no such length in training: one sentence, or nothing."""
+    """The systems whose training had no such length: one sentence, or an empty string."""
     names = [code(k.trace.name) for k in found if (k.trace.max_train_words or math.inf) < k.trace.last]
     return f" That is beyond the training length of {listed(names)}." if names else ""
 
 
 def verdicts(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[str]:
-    """Of the systems trained on the longest sentences: against the published ones of their kind, and the two kinds
-    against each other."""
+    """Compares the systems trained on the longest sentences with the published ones of their kind, and the two kinds
+    with each other."""
     figures = [figure for figure in figures if figure.source.length == "source_words"]
     kinds: tuple[Kind, Kind] = ("no attention", "attention")
     mine = {
@@ -334,7 +334,7 @@ def verdicts(results: Results, figures: Sequence[PublishedFigure]) -> Iterable[s
 
 
 def _longest_trained(figure: PublishedFigure, kind: Kind) -> list[Kept]:
-    """The systems of a kind that were trained on the longest sentences."""
+    """The systems of a kind trained on the longest sentences."""
     curves = [curve for curve in figure.curves if curve.kind == kind]
     most = max((curve.max_train_words or 0 for curve in curves), default=0)
     traces = (published(figure.source, curve) for curve in curves if (curve.max_train_words or 0) == most)

@@ -1,7 +1,7 @@
-"""The result files of an experiment, read and checked before anything is told from them.
+"""The result files of an experiment, read and checked before the report uses them.
 
 Exactly the runs of the configuration's grid are read, each from its own folder; nothing is searched for. So a missing
-run is an error that names it, and a folder left over from a run that is no longer in the grid is not looked at.
+run is an error that names it, and a folder of a run that is no longer in the grid is ignored.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookback import config
-from lookback.architectures import ARCHITECTURES
+from lookback.architectures import ARCHITECTURES, Architecture
 from lookback.csv_tables import read_table
 from lookback.errors import LookbackError
 from lookback.evaluation.comparison import read_comparisons
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 JOINED = "joined-"
-"""Begins the names of the sets of joined sentences in `by_length.csv`."""
+"""The prefix of the sets of joined sentences in `by_length.csv`."""
 
 FILES = ("metrics.json", "by_length.csv", "curves.csv", "run.json", "examples.json", "probe.csv")
 CURVE_COLUMNS: tuple[str, ...] = ("step", "target_tokens", "train_loss", "valid_loss")
@@ -58,11 +58,11 @@ class RunResult:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """`run.json` with its nested parts spelled out: `provenance.git_commit`."""
+        """`run.json` with dotted names for nested values: `provenance.git_commit`."""
         return dict(flatten(self.record))
 
     def get(self, key: str) -> Any:
-        """A value of `run.json`, at whatever depth, or else of `metrics.json`; nothing where it was not recorded."""
+        """A value of `run.json`, at any depth, or else of `metrics.json`; None if it was not recorded."""
         if key in self.facts:
             return self.facts[key]
         deeper = [value for path, value in self.facts.items() if path.rsplit(".", 1)[-1] == key]
@@ -70,12 +70,12 @@ class RunResult:
 
     @property
     def still_falling(self) -> bool | None:
-        """Whether the validation loss was still falling when training ended; nothing where it was not recorded."""
+        """Whether the validation loss was still falling when training ended; None if it was not recorded."""
         found = self.get("still_falling")
         return found if isinstance(found, bool) else None
 
     def curve(self, measure: str, series: str, x_by: str = "") -> list[Point]:
-        """The points of one line of `probe.csv`; none where it was not measured."""
+        """The points of one line of `probe.csv`; empty if it was not measured."""
         return [
             point
             for point in self.points
@@ -85,13 +85,13 @@ class RunResult:
         ]
 
     def total(self, measure: str, series: str) -> Point | None:
-        """What `probe.csv` has of that line over everything, if it has such a number."""
+        """The number without an x for that line of `probe.csv`, if there is one."""
         found = (p for p in self.points if (p["measure"], p["series"], p["x"]) == (measure, series, None))
         return next(found, None)
 
     @cached_property
     def by_bucket(self) -> dict[Bucket, Row]:
-        """The rows over the whole test set by source words: what the report tells of, but for its controls."""
+        """The rows over the whole test set by source words, which the report uses except for its controls."""
         return self.rows_of("test")
 
     def rows_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> dict[Bucket, Row]:
@@ -105,13 +105,13 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Results:
-    """All that the report of one experiment is made from."""
+    """All data for the report of one experiment."""
 
     experiment: config.Experiment
     runs: tuple[RunResult, ...]
     corpus: dict[str, Any]
     comparisons: tuple[Row, ...]
-    """The rows of comparisons.csv: tests between systems, and of each against its training length."""
+    """The rows of comparisons.csv: tests between systems, and inside and beyond each system's training length."""
 
     def comparison(
         self,
@@ -121,9 +121,9 @@ class Results:
         bucket: Bucket | None = None,
         test_set: str = "test",
     ) -> Row:
-        """A number of comparisons.csv on BLEU of a test set, `system` less `other`; {} if there is none.
+        """A row of comparisons.csv on BLEU of a test set, `system` less `other`; {} if there is none.
 
-        A bucket is asked for where the measure has a number for each.
+        Give a bucket for a measure that has a number for each bucket.
         """
         for row in self.comparisons:
             if (row["measure"], row["metric"], row["test_set"]) != (measure, "bleu", test_set):
@@ -138,9 +138,9 @@ class Results:
         return {}
 
     def shown(self, row: Row) -> bool:
-        """Whether the test of a row of comparisons.csv says that its number is not 0; corrected where it has a family.
+        """Whether the test of a row of comparisons.csv shows that its number is not 0; with the corrected p if any.
 
-        A fall had no p of its own once: its interval, which is of the same test, leaves out 0 just where p is below.
+        Older files have no p for falls. Their interval is of the same test: it excludes 0 exactly if p is small enough.
         """
         p = row["p"] if row["p_corrected"] is None else row["p_corrected"]
         if p is None:
@@ -149,7 +149,7 @@ class Results:
 
     @property
     def compare_command(self) -> str:
-        """Makes comparisons.csv."""
+        """The command that makes comparisons.csv."""
         return f"dvc repro compare@{self.experiment.name}"
 
     @cached_property
@@ -159,9 +159,13 @@ class Results:
         lengths = sorted(set(grid.max_train_words), reverse=True)
         return tuple(System(model, words) for model in dict.fromkeys(grid.models) for words in lengths)
 
+    def architecture(self, system: System) -> Architecture:
+        """The entry of the system's architecture in the registry."""
+        return ARCHITECTURES[self.experiment.models[system.model].architecture]
+
     def is_network(self, result: RunResult) -> bool:
-        """Whether a run has been trained on batches by a loss, as all but a dictionary are."""
-        return ARCHITECTURES[self.experiment.models[result.run.model].architecture].is_network
+        """Whether a run was trained on batches with a loss, unlike a dictionary."""
+        return self.architecture(result.system).is_network
 
     @property
     def networks(self) -> tuple[RunResult, ...]:
@@ -181,7 +185,7 @@ class Results:
         return self.buckets_of("test")
 
     def buckets_of(self, test_set: str, subset: str = "all", bucket_by: str = "source_words") -> tuple[Bucket, ...]:
-        """Those of `rows_of` from short to long; a bucket at the end without a sentence is left out."""
+        """The buckets of `rows_of` from short to long, without empty ones at the end."""
         rows = self.runs[0].rows_of(test_set, subset, bucket_by)
         buckets = sorted((bucket for bucket in rows if not bucket.is_all), key=_from_short)
         while len(buckets) > 1 and not rows[buckets[-1]]["n"]:
@@ -189,7 +193,7 @@ class Results:
         return tuple(buckets)
 
     def within(self, words: int, bucket: Bucket) -> bool:
-        """Whether a bucket lies whole within a training length; an open one does if the longest test sentence does."""
+        """Whether a bucket is wholly within a training length; an open one is if the longest test sentence is."""
         high = bucket.high
         if high is None:
             sides = self.corpus.get("words", {}).get("test", {})
@@ -197,16 +201,16 @@ class Results:
         return 0 < high <= words
 
     def of(self, system: System) -> tuple[RunResult, ...]:
-        """The runs of one system, a seed each."""
+        """The runs of one system, one for each seed."""
         return tuple(result for result in self.runs if result.system == system)
 
     def n(self, bucket: Bucket, test_set: str = "test", subset: str = "all", bucket_by: str = "source_words") -> int:
-        """Sentences, or joined lines, of a test set or of a part of it in a bucket."""
+        """The number of sentences, or joined lines, in a bucket of a test set or a part of it."""
         return self.runs[0].rows_of(test_set, subset, bucket_by).get(bucket, {}).get("n") or 0
 
     @cached_property
     def joined(self) -> tuple[int, ...]:
-        """How many sentences a line the sets of joined sentences have, rising; empty where there are none."""
+        """The sentences per line of each set of joined sentences, in rising order; empty if there are none."""
         found = {row["test_set"] for row in self.runs[0].rows}
         return tuple(sorted(int(name.removeprefix(JOINED)) for name in found if name.startswith(JOINED)))
 
@@ -219,7 +223,7 @@ class Results:
         subset: str = "all",
         bucket_by: str = "source_words",
     ) -> Score:
-        """A column of `by_length.csv` on one bucket, with its interval if it has one (all kinds of BLEU, chrF)."""
+        """A column of `by_length.csv` on one bucket, with its interval if it has one (BLEU of all kinds, chrF)."""
         rows = [run.rows_of(test_set, subset, bucket_by).get(bucket, {}) for run in self.of(system)]
 
         def take(column: str, combine: Callable[[Sequence[float]], float]) -> float:
@@ -237,13 +241,13 @@ class Results:
 
     @property
     def signatures(self) -> dict[str, str]:
-        """sacreBLEU's signature of each metric; `read` has seen to it that there is one of each."""
+        """sacreBLEU's signature of each metric; `read` has checked that there is one of each."""
         found = {"BLEU": "signature", "chrF": "chrf_signature"}
         return {metric: self._signature(column) for metric, column in found.items()}
 
     @property
     def legacy_signature(self) -> str:
-        """Of the column `legacy_bleu`; nothing where it is blank."""
+        """The signature of the column `legacy_bleu`; empty if the column is blank."""
         return self._signature("legacy_signature")
 
     def _signature(self, column: str) -> str:
@@ -251,7 +255,7 @@ class Results:
 
 
 def negated(row: Row) -> Row:
-    """A row of comparisons.csv the other way round: `other` less `system`, or a rise in place of a fall."""
+    """A row of comparisons.csv with the opposite sign: `other` less `system`, or a rise in place of a fall."""
     value, low, high = (None if row[name] is None else -row[name] for name in ("value", "high", "low"))
     return row | {"value": value, "low": low, "high": high}
 
@@ -261,7 +265,7 @@ def _from_short(bucket: Bucket) -> float:
 
 
 def flatten(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested dictionaries, under dotted names; lists are leaves."""
+    """The leaves of nested dictionaries, with dotted names; lists are leaves."""
     for key, value in data.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")
@@ -289,14 +293,14 @@ def read(experiment: config.Experiment, folder: Path) -> Results:
 
 
 def _made_by(stage: str, experiment: str, reader: Callable[[Path], list[T]], path: Path) -> list[T]:
-    """What a stage that runs once an experiment has written."""
+    """Read what a stage that runs once for each experiment has written."""
     if not path.is_file():
         raise LookbackError(f"{path}: missing; make it with `dvc repro {stage}@{experiment}`")
     return reader(path)
 
 
 def _with_speed(runs: Sequence[RunResult], points: Sequence[Point]) -> Iterator[RunResult]:
-    """The runs, the first of each model with its model's points of `speed.csv`: times are of models, not of runs."""
+    """The runs. The first run of each model gets the points of `speed.csv`: times belong to models, not to runs."""
     told = set()
     for result in runs:
         model = result.run.model
@@ -365,7 +369,7 @@ def _json(path: Path, kind: type, who: str, command: str) -> Any:
 
 
 def _one_test(runs: Sequence[RunResult]) -> None:
-    """All runs must have been scored on the same sentences, in the same way, in the same buckets."""
+    """Check that all runs were scored on the same sentences, in the same way, in the same buckets."""
 
     def column(name: str) -> Callable[[RunResult], Any]:
         return lambda result: sorted({row[name] for row in result.by_bucket.values() if row[name]})
@@ -391,7 +395,7 @@ def _one_test(runs: Sequence[RunResult]) -> None:
 
 
 def _sizes(result: RunResult) -> dict[str, int]:
-    """The lines of each test set and part of it that has a row over all lengths."""
+    """The number of lines of each test set, or part of it, that has a row over all lengths."""
     rows = [row for row in result.rows if row["bucket_low"] is None and row["bucket_high"] is None]
     return {f"{row['test_set']} {row['subset']}": row["n"] for row in rows}
 

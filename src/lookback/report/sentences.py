@@ -1,4 +1,4 @@
-"""Translations side by side: the outputs of all systems for one sentence, with what differs from the reference."""
+"""Translations side by side: all systems' outputs for one sentence, and their differences from the reference."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,20 +17,20 @@ from lookback.report.results import Results, RunResult
 from lookback.tokenizer.base import WORD_MARK, word_of_piece
 
 ALIGNED_WORDS = 20
-"""Besides the showcase sentence, alignments are drawn for the test sentence that is nearest to this length."""
+"""Alignments are drawn for the showcase sentence and for the test sentence closest to this length."""
 MAX_ALIGNED_PIECES = 64
-"""Longer sentences are not drawn: their pieces could not be read."""
+"""Longer sentences are not drawn: their pieces would not be legible."""
 FEW = 150
-"""Words of all examples in the Markdown, sources and references with them; the page has the rest."""
+"""Words of all examples in the Markdown, including sources and references; the page has the rest."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a translation: in the reference at this place, or not; or a place where words are missing."""
+    """Words of a translation that the reference has at this place, or does not have; or words that are missing."""
 
     text: str
     kind: str
-    """`same`, `differs`, or `missing`, whose text is the missing words."""
+    """`same`, `differs`, or `missing`; the text of the last is the missing words."""
 
     @property
     def words(self) -> int:
@@ -39,21 +39,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Output:
-    """A translation, with the systems that wrote exactly this."""
+    """A translation, and the systems that produced exactly this text."""
 
     systems: tuple[str, ...]
     text: str
     parts: tuple[Part, ...]
     tags: tuple[str, ...]
     everyone: bool
-    """Whether all of several systems wrote this."""
+    """All systems wrote this, and there are several."""
     equal: bool
     """Equal to the reference up to white space."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A source sentence and what was made of it."""
+    """A source sentence and its translations."""
 
     label: str
     source: str
@@ -62,18 +62,18 @@ class Example:
     showcase: bool
     outputs: tuple[Output, ...]
     highlighted: bool
-    """One of the few that are open from the start."""
+    """The page shows it open."""
     alignments: dict[str, WordAlignment]
-    """Of the systems that have one for this sentence."""
+    """By system, for systems that have an alignment of this sentence."""
 
 
 def examples(
     results: Results, highlighted: int = 8, every: Mapping[str, Sequence[dict[str, Any]]] | None = None
 ) -> list[Example]:
-    """The examples of all systems (of the first seed), from short to long; showcase sentences first.
+    """The examples of all systems (first seed), from short to long; showcase sentences first.
 
-    As many test sentences as `highlighted` says, spread over the lengths, are marked to be shown at once. `every` has
-    further sentences by the name of the run, as examples.json has them.
+    `highlighted` test sentences, spread over the lengths, are marked to be shown open. `every` has further sentences by
+    the name of the run, in the form of examples.json.
     """
     found: dict[tuple[Any, str], dict[System, dict[str, Any]]] = {}
     for result in first_seed(results):
@@ -87,8 +87,8 @@ def examples(
 
 
 def few(results: Results, examples: Sequence[Example]) -> list[Example]:
-    """Those highlighted that are told in the Markdown, with the systems trained on the longest sentences alone: from
-    the shortest, until there are `FEW` words."""
+    """The highlighted examples in the Markdown, from the shortest until `FEW` words are reached; only with the systems
+    trained on the longest sentences."""
     systems, told, words = {system.name for system in longest(results)}, [], 0
     for example in sorted((it for it in examples if it.highlighted), key=lambda it: it.words):
         outputs = [
@@ -105,7 +105,7 @@ def few(results: Results, examples: Sequence[Example]) -> list[Example]:
 
 
 def first_seed(results: Results) -> list[RunResult]:
-    """One run a system, the one of the grid's first seed, in the order of the systems."""
+    """One run for each system, that of the grid's first seed, in the order of the systems."""
     return [runs[0] for system in results.systems if (runs := results.of(system))]
 
 
@@ -147,7 +147,7 @@ def _example(items: dict[System, dict[str, Any]], highlighted: bool) -> Example:
 
 
 def _of_words(item: dict[str, Any]) -> WordAlignment | None:
-    """The alignment of one output, if its words are those that stand in the texts."""
+    """The alignment of one output by words, if its words match those of the texts."""
     if not (data := item.get("alignment")):
         return None
     found = by_words(data["source_pieces"], data["target_pieces"], np.array(data["percent"]) / 100)
@@ -156,7 +156,7 @@ def _of_words(item: dict[str, Any]) -> WordAlignment | None:
 
 
 def compare(hypothesis: str, reference: str) -> Iterable[Part]:
-    """The translation in stretches of words that the reference has too, or has not, at that place in the order."""
+    """Split the translation into stretches of words that the reference has, or does not have, at that place."""
     ours, theirs = hypothesis.split(), reference.split()
     for kind, start, end, from_, to in difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -180,9 +180,9 @@ class AlignedSentence:
 
 
 def aligned(results: Results) -> list[AlignedSentence]:
-    """The alignments to draw: of the first showcase sentence and of a test sentence of medium length.
+    """The alignments to draw: the first showcase sentence and a test sentence of medium length.
 
-    Of each model that has alignments, the run trained on the longest sentences with the first seed.
+    For each model with alignments, they are from the run with the longest training length and the first seed.
     """
     words = max(system.max_train_words for system in results.systems)
     runs = [run for run in first_seed(results) if run.system.max_train_words == words]
@@ -218,9 +218,9 @@ def _alignment(system: System, data: dict[str, Any]) -> Alignment:
 
 
 def watched(results: Results) -> dict[str, list[str]]:
-    """Of each showcase sentence with a word to watch what is asked, and an answer for each system (of the first seed).
+    """For each showcase sentence with a word to watch: the question, and an answer for each system (first seed).
 
-    In the mark-up of `claims`; words of the texts are escaped.
+    They use the mark-up of `claims`; words of the texts are escaped.
     """
     told = {}
     for showcase in results.experiment.translate.showcase:
@@ -267,14 +267,13 @@ def _answer(system: System, item: dict[str, Any], showcase: Showcase) -> str:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A word of an alignment, a piece of punctuation at its ends, or the end mark."""
+    """A word of an alignment, punctuation attached to a word, or the end mark."""
 
     text: str
     places: list[int]
-    """Of its pieces."""
+    """The indices of its pieces."""
     number: int
-    """The position of the word in the sentence, from 1; of punctuation, that of the word it is attached to; 0 for the
-    end mark."""
+    """The position of the word in the sentence, from 1; for punctuation, that of its word; for the end mark, 0."""
     word: bool
 
 

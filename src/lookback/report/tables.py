@@ -20,7 +20,7 @@ from lookback.stats.buckets import ALL_LENGTHS, Bucket
 
 
 def quality(results: Results) -> list[Table]:
-    """BLEU by length, and folded what helps to understand it. A table whose cells are blank is left out."""
+    """BLEU by length, and folded tables that help to understand it. Blank tables are left out."""
     bleu = _by_bucket(results, "bleu", "BLEU", _cell(results, "bleu"), note(results, "bleu"))
     others = [_others(results)] if set(known(results)) - {"bleu"} else []
     seeds = [_seeds(results)] if len(results.seeds) > 1 else []
@@ -28,7 +28,7 @@ def quality(results: Results) -> list[Table]:
 
 
 def _others(results: Results) -> Table:
-    """All measures but BLEU, at the longest length that has enough sentences; by length they are in the chart."""
+    """All measures except BLEU, at the longest length with enough sentences; the chart has them by length."""
     usable = [bucket for bucket in results.buckets if results.n(bucket) >= SPARSE]
     bucket = usable[-1] if usable else ALL_LENGTHS
     names = [name for name in known(results) if name != "bleu"]
@@ -57,7 +57,7 @@ def _filled(tables: Iterable[Table]) -> list[Table]:
 
 
 def _known(results: Results) -> list[Table]:
-    """The sentences without unknown words, in both kinds of BLEU."""
+    """The sentences without unknown words, with both kinds of BLEU."""
     about = (
         "Only those test sentences that have no unknown word in source and reference, translated with the unknown word "
         'banned in the search (in Bahdanau et al. 2015 the column "No UNK"). They are not all sentences, so this '
@@ -114,7 +114,7 @@ def _seeds(results: Results) -> Table:
 
 
 def comparisons(results: Results) -> list[Table]:
-    """Each system against its training length, and systems against each other; none where nothing was compared."""
+    """Falls of each system, and differences between systems; empty if nothing was compared."""
     if not results.comparisons:
         return []
     return [table for table in (_falls(results), _differences(results)) if table.rows]
@@ -149,14 +149,14 @@ def _falls(results: Results) -> Table:
 
 
 def _differences(results: Results) -> Table:
-    """Of the pairs of one training length."""
+    """The differences between systems of the same training length."""
     buckets = (*results.buckets, ALL_LENGTHS)
     level = 1 - results.experiment.evaluate.confidence
 
     def cell(pair: tuple[System, System], bucket: Bucket) -> str:
         row = results.comparison("difference", *pair, bucket)
         p = row.get("p") if bucket.is_all else row.get("p_corrected")
-        sparse = results.n(bucket) < SPARSE  # no statement is made from those, and a star is one
+        sparse = results.n(bucket) < SPARSE  # no statement is made from these buckets, and a star is a statement
         return signed(row, " *" if p is not None and p < level and not sparse else "")
 
     def growth(pair: tuple[System, System]) -> str:
@@ -193,7 +193,7 @@ def _covers(results: Results) -> str:
 
 
 def joined(results: Results) -> list[Table]:
-    """The same sentences alone and joined; nothing where there are no such sets."""
+    """The same sentences alone and joined; empty if there are no such sets."""
     if not results.joined:
         return []
     versions = [
@@ -240,7 +240,7 @@ def joined(results: Results) -> list[Table]:
 
 
 def fairness(results: Results) -> Table:
-    """Whatever two runs could differ in besides the architecture."""
+    """Facts in which two runs could differ besides the architecture."""
 
     def answer(value: bool | None) -> str:
         return "–" if value is None else "yes" if value else "no"
@@ -288,9 +288,9 @@ def fairness(results: Results) -> Table:
 
 
 def corpus(manifest: Mapping[str, Any]) -> list[Table]:
-    """All that the manifest tells: what came in, what `prepare` dropped and why, lengths, the tokenizer.
+    """All facts of the manifest: the raw text, what `prepare` dropped and why, lengths, the tokenizer.
 
-    Manifests of different sources hold different facts, so what is not known here by name is listed as it stands.
+    Manifests of different sources have different facts, so facts that are unknown here are listed unchanged.
     """
     tables = []
     train = manifest.get("train")
@@ -338,7 +338,7 @@ def _lengths(words: Mapping[str, Any], pairs: Mapping[str, Any]) -> Table:
 
 
 def _constructions(manifest: Mapping[str, Any]) -> Table | None:
-    """Of a generated corpus: the share of sentences that each construction is in."""
+    """For a generated corpus: the share of sentences with each construction."""
     splits = (manifest.get("raw") or {}).get("splits")
     found = {name: facts.get("constructions") for name, facts in splits.items()} if isinstance(splits, Mapping) else {}
     found = {name: shares for name, shares in found.items() if shares}
@@ -352,7 +352,7 @@ def _constructions(manifest: Mapping[str, Any]) -> Table | None:
 
 def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for key, value in flatten(dict(facts)):
-        # Lists of files and counts of each single length are for machines; they stand in corpus.json.
+        # Lists of files and counts of each single length are for machines; they are in corpus.json.
         listed = isinstance(value, list) and any(isinstance(item, dict) for item in value)
         if listed or ".constructions." in key or key.rsplit(".", 1)[-1].isdigit():
             continue
@@ -363,9 +363,9 @@ def _facts(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def sources(results: Results) -> Table:
-    """From what a reader sees to the file that has the number, the stage that wrote it, and the command to do so again.
+    """For each kind of number: its file, the stage that writes the file, and the command to make it again.
 
-    `<run>` stands for the name of a run.
+    `<run>` is the name of a run.
     """
     name = results.experiment.name
     files = {
@@ -390,7 +390,7 @@ def sources(results: Results) -> Table:
 
 
 def runs(results: Results) -> Table:
-    """A row a run: the seed, the commit that it was trained at, the run in MLflow that has its curves and scores."""
+    """One row for each run: its seed, the commit it was trained at, and its MLflow run with curves and scores."""
     rows = []
     for result in results.runs:
         changed = " with uncommitted changes" if result.get("git_dirty") else ""
@@ -403,8 +403,8 @@ TOLD_OF_RUNS = ("provenance.git_commit", "provenance.git_dirty", "mlflow_run_id"
 
 
 def _untold(key: str) -> bool:
-    """What the columns' names and the table of runs say already; and bare times, which say nothing without the
-    machine's load: the ratio of speeds is in the table of the comparison."""
+    """Whether a fact is left out: it is in the columns' names or the table of runs; or it is a bare time, which means
+    nothing without the machine's load. (The table of the comparison has the ratio of speeds.)"""
     return (
         key.startswith("run.")
         or key in TOLD_OF_RUNS
@@ -413,9 +413,9 @@ def _untold(key: str) -> bool:
 
 
 def provenance(results: Results) -> list[Table]:
-    """What all runs share, and what differs from run to run, of everything that `run.json` records.
+    """The facts of `run.json` that all runs share, and those that differ from run to run.
 
-    What a dictionary has no use for, as a budget, does not make the networks differ.
+    A fact that dictionaries do not have, such as a budget, does not count as a difference.
     """
     facts = [result.facts for result in results.runs]
     keys = [key for key in dict.fromkeys(key for fact in facts for key in fact) if not _untold(key)]

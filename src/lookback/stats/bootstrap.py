@@ -4,8 +4,8 @@ A corpus score is a function of sums over sentences. A resample of N sentences w
 so the sums of all resamples are one matrix product, counts [R, N] @ statistics [N, k], and nothing is scored twice.
 Here R is the number of resamples, N of sentences, k of statistics.
 
-The random counts depend on nothing but the seed and N. Systems that translated the same sentences therefore see the
-same resamples, even when each is evaluated in a process of its own, and differences between them are paired.
+The random counts depend only on the seed and N. So systems that translated the same sentences see the same resamples,
+even when evaluated in separate processes, and their differences are paired.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CHUNK = 4_000_000
-"""Counts held at a time: 32 MB of float64."""
+"""Number of counts in memory at a time: 32 MB of float64."""
 
 
 def resample_counts(sentences: int, resamples: int, seed: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
-    """How often each sentence stands in each resample: chunks [r, N] whose r add up to R; each row sums to N.
+    """How often each sentence occurs in each resample: chunks [r, N] whose r sum to R; each row sums to N.
 
     Equal arguments give equal counts. `seed` is any tuple of integers, negative ones too.
     """
-    # SeedSequence takes no negative numbers; in two's complement each keeps a value of its own.
+    # SeedSequence takes no negative numbers; two's complement maps each to a distinct value.
     generator = np.random.default_rng([part % 2**64 for part in seed])
     rows = max(1, CHUNK // max(1, sentences))
     for start in range(0, resamples, rows):
@@ -37,8 +37,8 @@ def resample_counts(sentences: int, resamples: int, seed: tuple[int, ...]) -> It
 def resampled_sums(statistics: ArrayLike, resamples: int, seed: tuple[int, ...]) -> NDArray[np.float64]:
     """The statistics [N, k] summed over each of R resamples of N sentences: [R, k].
 
-    Several systems can be done in one call by setting their statistics side by side; done one by one, the resamples
-    are the same ones. Sums of integers are exact up to 2**53.
+    One call can handle several systems, with their statistics side by side; separate calls use the same resamples. Sums
+    of integers are exact up to 2**53.
     """
     values = np.asarray(statistics, dtype=np.float64)
     sentences = values.shape[0]

@@ -1,7 +1,7 @@
-"""Buckets of sentence length: which sentences count as how long.
+"""Buckets of sentence length.
 
-Lengths are counted outside (in source words, unless a row says otherwise) and once for all systems, so that every
-system is asked about the same sentences. Bounds are inclusive: edges 10, 20 give 1-10, 11-20 and 21 and over.
+The caller counts lengths (in source words, unless a row says otherwise) once for all systems, so that every system is
+scored on the same sentences. Bounds are inclusive: edges 10, 20 give 1-10, 11-20 and 21 and over.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from lookback.errors import LookbackError
 
 @dataclass(frozen=True)
 class Bucket:
-    """A range of lengths, both bounds inclusive. No upper bound: open; neither bound: sentences of every length."""
+    """A range of lengths with inclusive bounds. Without an upper bound it is open; without bounds it holds every
+    length."""
 
     low: int | None
     high: int | None
@@ -26,7 +27,7 @@ class Bucket:
         return self.low is None and self.high is None
 
     def contains(self, lengths: ArrayLike) -> NDArray[np.bool_]:
-        """Which of `lengths` [N] lie within: bool [N]."""
+        """Whether each of `lengths` [N] is in the bucket: bool [N]."""
         lengths = np.asarray(lengths)
         inside = np.ones(lengths.shape, dtype=bool)
         if self.low is not None:
@@ -46,14 +47,14 @@ ALL_LENGTHS = Bucket(None, None)
 
 
 def buckets(edges: Sequence[int], lengths: ArrayLike, merge_below: int = 0) -> list[Bucket]:
-    """The buckets that share out `lengths` between them, shortest first, each sentence in exactly one.
+    """The buckets that partition `lengths`, shortest first.
 
     Args:
-        edges: inclusive upper bounds, rising, the first at least 1.
-        lengths: of all sentences of the test set. A bucket between two edges is there whether it holds any or not; the
-            two ends are there only if they do: 0-0 for sentences without a word, and the open one above the last edge.
-        merge_below: a bucket with fewer sentences is joined to its shorter neighbour, from the longest on; the first
-            one, if it has too few still, to the next. The bounds say so. 0 joins none.
+        edges: inclusive upper bounds, ascending, the first at least 1.
+        lengths: of all sentences of the test set. A bucket between two edges exists even if empty. The two end buckets
+            exist only if they hold sentences: 0-0 for sentences without a word, and the open one above the last edge.
+        merge_below: a bucket with fewer sentences is merged into its shorter neighbour, starting at the longest; if the
+            first one still has too few, it is merged into the next. The bounds cover both. 0 merges none.
 
     Raises:
         LookbackError: the edges do not rise or a length is negative.
@@ -73,7 +74,7 @@ def buckets(edges: Sequence[int], lengths: ArrayLike, merge_below: int = 0) -> l
 
 
 def _merged(found: list[Bucket], lengths: NDArray, merge_below: int) -> list[Bucket]:
-    """From the longest on, so that several sparse buckets in a row become one before a full one takes them in."""
+    """Starts at the longest, so that adjacent sparse buckets merge with each other before a full one absorbs them."""
     merged: list[Bucket] = []
     for bucket in reversed(found):
         if merged and merged[0].contains(lengths).sum() < merge_below:
@@ -86,9 +87,9 @@ def _merged(found: list[Bucket], lengths: NDArray, merge_below: int) -> list[Buc
 
 
 def windows(width: int, step: int, lengths: ArrayLike) -> list[Bucket]:
-    """Ranges of `width` lengths, from 1 on and `step` further each time, until the longest sentence is in one.
+    """Ranges of `width` lengths, starting at 1 and advancing by `step`, until one covers the longest sentence.
 
-    With a step of at most the width each sentence is in one or several of them, but for those without a word.
+    If the step is at most the width, each sentence with a word is in one or more windows.
     """
     longest = int(np.max(lengths, initial=0))
     return [Bucket(low, low + width - 1) for low in range(1, max(longest - width + 1, 1) + step, step)]

@@ -1,4 +1,4 @@
-"""The one file of a tokenizer, whose name tells its kind."""
+"""The single file of a tokenizer; its name tells the kind."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def tokenizer_file(folder: Path) -> Path:
     """The tokenizer in a folder with an encoded corpus or a trained model.
 
     Raises:
-        LookbackError: there is none, or one of each kind.
+        LookbackError: there is no tokenizer, or one of each kind.
     """
     found = [folder / name for name in FILE_NAMES if (folder / name).exists()]
     if not found:
@@ -29,10 +29,11 @@ def load_tokenizer(folder: Path, normalization: Normalization = "NFC") -> Tokeni
 
     Args:
         folder: holds `tokenizer.model` or `tokenizer.json`.
-        normalization: what `prepare` has done to train. A SentencePiece model does not say it; a word tokenizer does.
+        normalization: the Unicode normal form of train. Only a word tokenizer stores it; a SentencePiece model does
+            not.
 
     Raises:
-        LookbackError: there is none, or it cannot be read.
+        LookbackError: there is no tokenizer, or it cannot be read.
     """
     path = tokenizer_file(folder)
     if path.name == words.FILE_NAME:

@@ -16,12 +16,12 @@ from lookback.tokenizer.base import BOS, EOS, PAD, UNK, Side, Tokenizer
 
 FILE_NAME = "tokenizer.model"
 
-# It is written into the model file, so it is fixed: the same text gives the same bytes on every machine.
+# The model file stores this value, so it is fixed: the same text gives the same bytes on every machine.
 _TRAINER_THREADS = 4
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Parts of words; both languages share them."""
+    """Subword pieces shared by both languages."""
 
     def __init__(self, model: bytes, normalization: Normalization = "NFC") -> None:
         self._processor = spm.SentencePieceProcessor(model_proto=model)
@@ -60,7 +60,7 @@ def train_sentencepiece(source: Path, target: Path, pairs: int, settings: Senten
     """Trains the shared model on both sides of the training text and writes it to `output`.
 
     Args:
-        pairs: how many pairs the files hold; of more than `settings.max_training_pairs` every n-th is read.
+        pairs: number of pairs in the files; above `settings.max_training_pairs`, only every n-th pair is read.
 
     Raises:
         LookbackError: the text is too small for the vocabulary.
@@ -76,7 +76,7 @@ def train_sentencepiece(source: Path, target: Path, pairs: int, settings: Senten
             model_type=settings.model_type,
             vocab_size=settings.vocabulary_size,
             character_coverage=1.0,
-            normalization_rule_name="identity",  # `prepare` has normalised train; a reference is never rewritten
+            normalization_rule_name="identity",  # `prepare` has normalized train; a reference is never rewritten
             input_sentence_size=2 * settings.max_training_pairs,  # which `sentences` never exceeds
             shuffle_input_sentence=False,
             num_threads=_TRAINER_THREADS,

@@ -1,15 +1,15 @@
-"""The most frequent words of each language, every other word unknown (Bahdanau et al. 2015, section 4.1).
+"""A vocabulary of the most frequent words of each language; all others are unknown (Bahdanau et al. 2015, section 4.1).
 
-Words are the tokens of the Moses tokenizer, in its port sacremoses: punctuation marks and clitics stand by themselves,
-case is kept, hyphenated words stay whole. Source and target have a vocabulary each.
+Words are the tokens of the Moses tokenizer, in its port sacremoses: punctuation marks and clitics are separate tokens,
+case is kept, hyphenated words stay whole. Source and target each have a vocabulary.
 
-Detokenizing is a guess: of the lines of newstest2014, tokenized and put together again, 98 % of the English and of the
-German and 91 % of the French come back, but for the kind of their spaces (`3 €` and `160 km/h` do not). As translations
-of themselves they have 99.9, 99.8 and 99.6 BLEU.
+Detokenizing is a guess. Of the lines of newstest2014, tokenized and detokenized, 98 % of the English and of the German
+and 91 % of the French are recovered, ignoring the kind of spaces (`3 €` and `160 km/h` are not). Scored against the
+originals, they have 99.9, 99.8 and 99.6 BLEU.
 
 sacremoses takes some 8,000 lines of 25 words a second on one core: 2 h 30 min for both sides of 36M pairs. So train is
-tokenized only once, on all cores, into files that stay until they are encoded; they take the room of the prepared text.
-Counting and encoding, on one core, take another 20 minutes, and the memory of one entry for each different word.
+tokenized only once, on all cores, into temporary files of the size of the prepared text. Counting and encoding, on one
+core, take another 20 minutes and memory for one entry per distinct word.
 """
 
 import hashlib
@@ -32,14 +32,14 @@ from lookback.tokenizer.base import BOS, EOS, PAD, SIDES, UNK, Side, Tokenizer, 
 FILE_NAME = "tokenizer.json"
 
 UNKNOWN_MARK = "⁇"
-"""What stands for an unknown word in text; SentencePiece writes the same."""
+"""The text of an unknown word; SentencePiece uses the same."""
 
 SPECIAL = ("<pad>", UNKNOWN_MARK, "<s>", "</s>")
 """Ids 0 to 3."""
 
 
 class _File(BaseModel):
-    """What tokenizer.json holds; the word at index i of a list has the id i + 4."""
+    """The content of tokenizer.json; the word at index i of a list has the id i + 4."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,10 +52,10 @@ class _File(BaseModel):
 
 
 class WordTokenizer(Tokenizer):
-    """Whole words; a vocabulary for each side."""
+    """Whole words, with one vocabulary per side."""
 
     def __init__(self, content: bytes) -> None:
-        """Of what its file holds; anything else is a `pydantic.ValidationError`."""
+        """Reads the content of a tokenizer file; raises `pydantic.ValidationError` for any other content."""
         about = _File.model_validate_json(content)
         self._normalization: Normalization = about.normalization
         self._languages: dict[Side, str] = {"source": about.source_language, "target": about.target_language}
@@ -86,7 +86,7 @@ class WordTokenizer(Tokenizer):
         return self.encode_tokens(_tokens(self._languages[side], lines), side)
 
     def encode_tokens(self, lines: Sequence[str], side: Side) -> list[list[int]]:
-        """As `encode`, of lines that `tokenized` gave."""
+        """As `encode`, for lines from `tokenized`."""
         ids = self._ids[side]
         return [[ids.get(word, UNK) for word in line.split()] for line in lines]
 
@@ -113,10 +113,10 @@ def write_words(
     """Writes a tokenizer of the most frequent words.
 
     Args:
-        counts: how often each word is in train.
-        vocabulary_size: at most so many ids a language, the special ones included.
+        counts: the count of each word in train.
+        vocabulary_size: the most ids per language, special ids included.
         languages: codes such as `fr`.
-        normalization: what `prepare` has done to train.
+        normalization: the Unicode normal form of train.
         output: the file; the same words give the same bytes.
     """
     about = _File(
@@ -131,7 +131,7 @@ def write_words(
 
 
 def most_frequent(counts: Counter[str], number: int) -> list[str]:
-    """The words by falling frequency; those of one frequency in the order of their characters' code points."""
+    """The words by descending frequency; ties are in code-point order."""
     return sorted(counts, key=lambda word: (-counts[word], word))[:number]
 
 
@@ -139,16 +139,16 @@ def most_frequent(counts: Counter[str], number: int) -> list[str]:
 
 
 def tokenized(lines: Iterable[str], language: str, processes: int = 1) -> Iterator[str]:
-    """For each line its Moses tokens with a space between, in the order of the lines.
+    """The Moses tokens of each line, joined by spaces, in the order of the lines.
 
-    With several processes a few blocks of lines are in memory for each.
+    With several processes, each holds a few blocks of lines in memory.
     """
     work = partial(_tokens, language)
     if processes == 1:
         for block in blocks(lines):
             yield from work(block)
         return
-    # Spawned: a fork copies locks that another thread may hold. An interrupt is for the parent, which ends the others.
+    # Spawn, not fork: a fork copies locks that another thread may hold. Only the parent handles an interrupt.
     context, ignore = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(processes, context, initializer=signal.signal, initargs=ignore) as pool:
         waiting: deque[Future[list[str]]] = deque()
@@ -161,12 +161,12 @@ def tokenized(lines: Iterable[str], language: str, processes: int = 1) -> Iterat
 
 
 def _tokens(language: str, lines: Sequence[str]) -> list[str]:
-    # No token has white space of any kind in it.
+    # No token contains white space of any kind.
     tokenize = _tokenizer(language).tokenize
     return [" ".join(tokenize(line, escape=False)) for line in lines]
 
 
-# sacremoses is imported where it is used: most experiments do without it.
+# sacremoses is imported where it is used: most experiments do not need it.
 @lru_cache
 def _tokenizer(language: str) -> Any:
     from sacremoses import MosesTokenizer

@@ -1,8 +1,8 @@
-"""Training and evaluation in MLflow, to look at and compare in its UI.
+"""Logs training and evaluation to MLflow, to compare runs in its UI.
 
-An experiment of `conf/` is an MLflow experiment, and a run of its grid an MLflow run of the same name: training begins
-it (`tracking.lightning`), evaluation adds its scores. One more run holds the report. Metrics have the same names in all
-runs. MLflow is only a witness: a failure is told in one line and the work goes on (`tracking.store`). MLflow takes
+An experiment of `conf/` is an MLflow experiment. A run of its grid is an MLflow run of the same name: training begins
+it (`tracking.lightning`), and evaluation adds its scores. One more run has the report. Metrics have the same names in
+all runs. Nothing depends on MLflow: a failure prints one line, and the work continues (`tracking.store`). MLflow takes
 seconds to import, so it is imported where it is first used.
 """
 

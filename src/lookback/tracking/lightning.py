@@ -1,4 +1,4 @@
-"""Training's run in MLflow, as a logger of Lightning."""
+"""The MLflow run of a training, as a Lightning logger."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
 TAG_NAMES = {"dvc_exp_name": "DVC_EXP_NAME", "dvc_exp_baseline_rev": "DVC_EXP_BASELINE_REV"}
-"""Facts that DVC's users know under another name."""
+"""Facts that have another name in DVC."""
 
 
 class TrainingRun(Run):
     """The MLflow run of a training, which a resumed training continues.
 
-    Its id is kept in a file. A training continues the run if the run has the same parameters and a step before the
-    training's first; steps that it has are not logged twice. Otherwise the training gets a new run, and the old one is
-    marked as killed.
+    Its id is kept in a file. The training continues this run if the parameters are the same and the run has a step
+    before the training's first one; steps that the run has already are not logged twice. Otherwise the training gets a
+    new run, and the old one is marked as killed.
     """
 
     def __init__(self, uri: str, experiment: str, name: str, *, run_id_file: Path | None = None, **others: Any) -> None:
@@ -55,12 +55,12 @@ class TrainingRun(Run):
 
 
 class MLflowRunLogger(Logger):
-    """Logs a training to MLflow from rank 0, without holding it up; see `Run` and `TrainingRun`.
+    """Logs a training to MLflow from rank 0, without delaying it; see `Run` and `TrainingRun`.
 
-    Not Lightning's MLFlowLogger: each of its calls waits for the store, and raises where the store fails, in the
-    training loop; on resume it logs steps twice. Made safe, nothing of it would be left unwrapped.
+    This is not Lightning's MLFlowLogger: each of its calls waits for the store, and raises in the training loop if the
+    store fails; on resume it logs steps twice. To make it safe, all of it would have to be wrapped.
 
-    The run begins in MLflow with the first metrics, so that a training that fails before leaves none.
+    The run begins in MLflow with the first metrics. A training that fails before that leaves no run.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class MLflowRunLogger(Logger):
         """Nothing is sent yet.
 
         Args:
-            uri: of the store: `tracking_uri(root)`.
+            uri: the store, from `tracking_uri(root)`.
             experiment: its name in `conf/`.
-            name: of the run, in the grid and in MLflow.
+            name: the name of the run, in the grid and in MLflow.
             params: nested settings, logged as parameters under dotted names.
-            facts: of `provenance`, fingerprints and the like, logged as tags.
-            run_id_file: where the run's id is kept for a resumed training.
+            facts: from `provenance`, fingerprints and so on, logged as tags.
+            run_id_file: the file that keeps the run's id for a resumed training.
         """
         super().__init__()
         tags = {TAG_NAMES.get(key, key): value for key, value in facts.items() if value is not None}
@@ -98,12 +98,12 @@ class MLflowRunLogger(Logger):
 
     @property
     def experiment(self) -> Run:
-        """The run, for whatever Lightning has no call for: series, files, pictures."""
+        """The run, for everything that Lightning has no call for: series, files, pictures."""
         return self._run
 
     @property
     def run_id(self) -> str | None:
-        """The id in MLflow; waits for it. None when the store failed, and in processes of a rank other than 0."""
+        """The id in MLflow; waits for it. None if the store failed, and in processes of a rank other than 0."""
         return self._run.run_id if rank_zero_only.rank == 0 else None
 
     @rank_zero_only
@@ -111,7 +111,7 @@ class MLflowRunLogger(Logger):
         self._run.log_metrics(metrics, step or 0)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Does nothing, as Lightning has none to log: all parameters are given to `__init__`."""
+        """Does nothing: all parameters are given to `__init__`."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

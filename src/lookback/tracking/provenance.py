@@ -11,16 +11,16 @@ from typing import Any
 import psutil
 
 GENERATED = ("reports", "runs.yaml", "dvc.lock", "mlflow.db*", "mlartifacts", "mlruns")
-"""What runs write: a change there says nothing about the code and settings that made a result."""
+"""Files that stages write: a change in them is no change of code or settings."""
 
 PACKAGES = ("torch", "pytorch-lightning", "datasets", "sentencepiece", "sacrebleu", "dvc", "mlflow", "lookback")
 
 
 def provenance(root: Path) -> dict[str, Any]:
-    """What can be known about a run before it starts, in plain JSON types.
+    """The facts about a run that are known before it starts, in plain JSON types.
 
     Args:
-        root: the project, which need not be in git.
+        root: the project folder, which need not be in git.
 
     Returns:
         git_commit ("unknown" outside git), git_dirty (None outside git; changes in `GENERATED` do not count),
@@ -38,15 +38,15 @@ def provenance(root: Path) -> dict[str, Any]:
 
 
 def is_dirty(root: Path) -> bool | None:
-    """Whether anything below `root` but `GENERATED` differs from the commit, new files included; None outside git."""
+    """Whether anything in `root` except `GENERATED` differs from the commit, including new files; None outside git."""
     exclude = [f":(exclude){path}" for path in GENERATED]
     changes = _git(root, "status", "--porcelain", "--", ".", *exclude)
     return None if changes is None else bool(changes)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, or None where there is no git, no repository or no commit."""
-    # Without optional locks, `status` does not fight with a `git add` that runs at the same time.
+    """The output of git, or None if there is no git, no repository or no commit."""
+    # Without optional locks, `status` does not collide with a `git add` that runs at the same time.
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
@@ -56,7 +56,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """The installed versions of `PACKAGES`; one that is not installed is left out."""
+    """The versions of the installed `PACKAGES`."""
     found = {}
     for package in PACKAGES:
         try:
@@ -67,7 +67,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> str:
-    """Processor, cores that this process may use, memory, and GPUs where torch is loaded and sees any: one line."""
+    """One line: processor, cores that this process may use, memory, and GPUs if torch is loaded and sees any."""
     available = getattr(os, "sched_getaffinity", None)
     cores = len(available(0)) if available else os.cpu_count()
     memory = psutil.virtual_memory().total / 2**30

@@ -1,4 +1,4 @@
-"""What the stages evaluate and report log to MLflow."""
+"""Logs the results of the stages evaluate and report to MLflow."""
 
 import json
 import math
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
 PATIENCE = 20.0
-"""Seconds for a call of the server; uploading a file takes longer than a metric, and no training waits here."""
+"""Seconds for a call to the server: longer than in training, since files are uploaded and no training waits."""
 
 SCORES = (
     *("bleu", "chrf", "length_ratio", "brevity_penalty", "exact_match", "empty", "cut_off", "looping"),
     *("dropped", "repeated", "reference_loss"),
 )
 SERIES = ("bleu", "chrf", "reference_loss")
-"""Scores that are also logged against length."""
+"""Scores that are also logged by length."""
 
 TRAINING_RUN_TAG = "lookback.training_run"
 
 MOST_IN_LINK = 100
-"""Runs in the link to their chart: MLflow keeps 5,000 characters of a description."""
+"""The most runs in the link to their chart: MLflow keeps 5,000 characters of a description."""
 
 
 def log_evaluation(
@@ -40,20 +40,20 @@ def log_evaluation(
 ) -> str | None:
     """Add the scores, translations and pictures of a trained system to the MLflow run of its training.
 
-    BLEU against length is the metric `bleu_by_length` with the length as its step. Where the store does not have the
-    run (a fresh clone, results from DVC's cache), or the run holds other scores (evaluated with other buckets), there
-    is a run beside it with the same name, tagged with the training's id.
+    BLEU against length is the metric `bleu_by_length` with the length as its step. If the store does not have the run
+    (a fresh clone, results from DVC's cache), or the run has other scores (evaluated with other buckets), a second run
+    gets the scores. It has the same name and is tagged with the training's id.
 
     Args:
-        uri: of the store.
+        uri: the store.
         experiment: the experiment's name.
-        name: of the run of the grid, and of the run in MLflow.
-        run_id: of the training's run, if it is known.
-        rows: of `rows_by_length`, of one system.
+        name: the name of the run, in the grid and in MLflow.
+        run_id: the id of the training's run, if known.
+        rows: from `rows_by_length`, for one system.
         output: the run's folder of results; all its files are uploaded, `examples.json` also as text and pictures.
 
     Returns:
-        The id of the run that the scores are in, or None if the store failed.
+        The id of the run with the scores, or None if the store failed.
     """
     with EvaluationRun(uri, experiment, name, run_id, rows, output) as run:
         for (name, step), value in run.scores.items():
@@ -78,10 +78,10 @@ def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
     runs, to a chart of their BLEU against length, and to the report.
 
     Args:
-        uri: of the store.
+        uri: the store.
         experiment: the experiment's name.
-        title: the experiment's title, which begins the description.
-        folder: of the report; all of it is uploaded but runs/, whose files are in MLflow runs of their own.
+        title: the experiment's title; the description begins with it.
+        folder: of the report; everything is uploaded except runs/, whose files are in MLflow runs of their own.
     """
     connection = Connection(uri, f"the report of {experiment}", PATIENCE)
     opened = connection.ask(lambda client: open_experiment(client, uri, experiment))
@@ -98,9 +98,9 @@ def log_report(uri: str, experiment: str, title: str, folder: Path) -> None:
 
 
 def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: str) -> None:
-    """Write the description of an experiment, which its page shows in one line of Markdown at the top.
+    """Write the description of an experiment, which its page shows as one line of Markdown at the top.
 
-    MLflow first opens pages for other kinds of work and draws charts over time; the links lead to the runs and to a
+    MLflow opens with pages for other kinds of work and draws charts over time. The links lead to the runs and to a
     chart over steps.
     """
     newest: dict[str, str] = {}
@@ -116,14 +116,14 @@ def _describe(client: "MlflowClient", experiment_id: str, run_id: str, title: st
         "BLEU by source length": f"#/metric?{query}&x_axis=step&show_point=true",
         "report": f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/report.html",
     }
-    if not runs:  # a report of results whose runs are in another store
+    if not runs:  # the runs of these results are in another store
         del links["BLEU by source length"]
     text = f"{title}: {', '.join(f'[{name}]({link})' for name, link in links.items())}"
     client.set_experiment_tag(experiment_id, "mlflow.note.content", text)
 
 
 def _delete_others(client: "MlflowClient", uri: str, run_id: str, kept: set[str]) -> None:
-    """Delete the files of a run but for `kept`."""
+    """Delete the files of a run, except `kept`."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     found: list[str] = []
@@ -137,7 +137,7 @@ def _delete_others(client: "MlflowClient", uri: str, run_id: str, kept: set[str]
 
 
 class EvaluationRun(Run):
-    """The MLflow run of a training, or one beside it if that run holds other scores."""
+    """The MLflow run of a training, or a second run if that one has other scores."""
 
     def __init__(
         self, uri: str, experiment: str, name: str, run_id: str | None, rows: Sequence[Row], output: Path
@@ -170,14 +170,14 @@ class EvaluationRun(Run):
         return super().tags_of_new() | tags
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """Leaves start, end and status of a training's run as they are: they say how long the training took."""
+        """Leave start, end and status of a training's run as they are: they say how long the training took."""
         self.flush()
         if not self._is_training_run:
             super().finish(status)
 
 
 def scores(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
-    """The metrics of one system's rows: by name and step, which is 0 for the scores of all sentences."""
+    """The metrics of one system's rows, by name and step; the step is 0 for the scores of all sentences."""
     total = overall(rows)
     found = {(f"{total['test_set']}/{name}", 0): total[name] for name in SCORES}
     for row in _buckets(rows):
@@ -186,13 +186,13 @@ def scores(rows: Sequence[Row]) -> dict[tuple[str, int], float]:
 
 
 def _buckets(rows: Sequence[Row]) -> list[Row]:
-    """The rows of one bucket each that has sentences, not the one of all lengths, nor those in further units."""
+    """The rows of buckets with sentences, without the row of all lengths and those in further units."""
     unit = overall(rows)["bucket_by"]
     return [row for row in rows if row["n"] and row["bucket_low"] is not None and row["bucket_by"] == unit]
 
 
 def _length(row: Row, rows: Sequence[Row]) -> int:
-    """The upper bound of a bucket; of an open one, as if it were as wide as the bucket before it."""
+    """The upper bound of a bucket; an open bucket counts as being as wide as the one before it."""
     if row["bucket_high"] is not None:
         return row["bucket_high"]
     before = [other for other in rows if other["bucket_high"] == row["bucket_low"] - 1]
@@ -201,7 +201,7 @@ def _length(row: Row, rows: Sequence[Row]) -> int:
 
 
 def picture_of_length(rows: Sequence[Row]) -> "Figure":
-    """BLEU against length of one system, as the report draws it of all systems together."""
+    """BLEU against length for one system, drawn as in the report."""
     from lookback.rendering import chart, figures
     from lookback.rendering.looks import looks
 
@@ -215,7 +215,7 @@ def picture_of_length(rows: Sequence[Row]) -> "Figure":
 
 
 def _pictures_of_alignments(system: str, examples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, "Figure"]]:
-    """A picture for each of the chosen sentences that was translated with an alignment."""
+    """A picture for each showcase sentence that was translated with an alignment."""
     import numpy as np
 
     from lookback.rendering.figures import Alignment, alignments

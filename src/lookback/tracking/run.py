@@ -1,4 +1,4 @@
-"""A run in MLflow: parameters, tags, metrics, files."""
+"""An MLflow run: parameters, tags, metrics, files."""
 
 import json
 import time
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 LONGEST_VALUE = 500
-"""Characters of a parameter or tag that are kept; older servers refuse more."""
+"""The most characters of a parameter or tag; older servers refuse more."""
 BATCH = 1_000
-"""Metric values MLflow takes in one call."""
+"""The most metric values that MLflow takes in one call."""
 WRITE_SECONDS = 2.0
-"""Metric values are collected this long, then written in one call."""
+"""Metric values are collected for this long, then written in one call."""
 
 Point = tuple[str, float, int, int]
 """Key, value, time in milliseconds, step."""
 
 
 class Run:
-    """One run in MLflow, begun by the first call that needs it.
+    """An MLflow run, which begins with the first call that needs it.
 
-    It cannot harm the work that it tracks: another thread writes the metrics; a failure of the store is told in one
-    line, and every later call does nothing.
+    It cannot disturb the work that it tracks: another thread writes the metrics. If the store fails, one line is
+    printed, and every later call does nothing.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Run:
 
         Args:
             uri: see `store.tracking_uri`.
-            experiment: the experiment, made if it is not there.
-            name: of the run.
+            experiment: the experiment, created if it does not exist.
+            name: the name of the run.
             params: nested; logged under dotted names.
-            tags: nested; as `params`.
+            tags: nested, like `params`.
             run_id: the run to continue, if the store has it.
             server_patience: seconds; see `Connection`.
         """
@@ -62,7 +62,7 @@ class Run:
         self._run_id = run_id
         self._server_patience = server_patience
         self._there: set[tuple[str, int]] = set()
-        """Metric and step of the values that the run has already, which are not logged again."""
+        """Metric and step of the values that the run has already; they are not logged again."""
         self._reset()
 
     def _reset(self) -> None:
@@ -73,7 +73,7 @@ class Run:
         self._written_at = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the thread and the queue: in another process the run connects again."""
+        """The state without thread and queue: in another process the run connects again."""
         left_here = ("_connection", "_opened", "_unwritten", "_written_at")
         return {name: value for name, value in vars(self).items() if name not in left_here}
 
@@ -85,14 +85,14 @@ class Run:
 
     @property
     def run_id(self) -> str | None:
-        """The run's id in MLflow; None when the store failed before it was known."""
+        """The run's id in MLflow; None if the store failed before it was known."""
         self._open()
         self._connection.flush()
         return self._run_id
 
     @property
     def failure(self) -> str | None:
-        """Why MLflow was given up, if it was."""
+        """Why logging to MLflow has stopped, if it has."""
         return self._connection.failure
 
     def _open(self) -> None:
@@ -117,16 +117,16 @@ class Run:
             client.log_batch(self._run_id, params=new[start : start + 100], tags=tags[start : start + 100])
 
     def find(self, client: "MlflowClient", experiment_id: str) -> "StoredRun | None":
-        """The run to continue; None: begin a new one."""
+        """The run to continue; None begins a new one."""
         return stored_run(client, self._run_id)
 
     def has_our_params(self, run: "StoredRun") -> bool:
-        """Whether no parameter has another value in `run`: MLflow would refuse to change it."""
+        """Whether all parameters have our values in `run`, since MLflow refuses to change them."""
         known = run.data.params
         return all(known.get(key, value) == value for key, value in self._params.items())
 
     def tags_of_new(self) -> dict[str, str]:
-        """Tags of a run that is begun here; the UI shows the stage of dvc.yaml that makes it as its source."""
+        """Tags of a new run; the UI shows the stage of dvc.yaml as its source."""
         return {ROLE_TAG: "run", "mlflow.source.name": f"train@{self.experiment}-{self.name}"}
 
     def opened(self, run_id: str) -> None:
@@ -162,15 +162,15 @@ class Run:
         return f" from step {self._unwritten[0][3]:,} on" if self._unwritten and self._unwritten[0][3] else ""
 
     def log_artifact(self, file: Path, folder: str | None = None) -> None:
-        """Copy a file into the run, below `folder`; returns when it is there."""
+        """Copy a file into the run, into `folder`; returns when it is done."""
         self._ask(lambda client, run_id: client.log_artifact(run_id, str(file), folder))
 
     def log_text(self, text: str, file: str) -> None:
-        """Put a text into the run as `file`, a name that may have folders."""
+        """Store a text in the run as `file`, a name that may include folders."""
         self._ask(lambda client, run_id: client.log_text(run_id, text, file))
 
     def log_figure(self, figure: "Figure", file: str) -> None:
-        """Put a picture into the run as `file`, in the format of its suffix."""
+        """Store a picture in the run as `file`, in the format of its suffix."""
         self._ask(lambda client, run_id: client.log_figure(run_id, figure, file))
 
     def _ask(self, call: Callable[["MlflowClient", str], None]) -> None:
@@ -190,7 +190,7 @@ class Run:
         self._connection.flush()
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """Write what is queued and the end of the run. What is logged later is written by the next `finish`."""
+        """Write what is queued, and the end of the run. The next `finish` writes what is logged later."""
         self.flush()
         if self._opened:
             self._ask(lambda client, run_id: client.set_terminated(run_id, status))
@@ -208,7 +208,7 @@ class Run:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested mappings as one, with dotted keys and each value as text of at most `LONGEST_VALUE` characters."""
+    """Nested mappings as one mapping, with dotted keys and values as text of at most `LONGEST_VALUE` characters."""
     flat: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -220,7 +220,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def stored_run(client: "MlflowClient", run_id: str | None) -> "StoredRun | None":
-    """The run of that id; None if the store does not have it, or has it as deleted."""
+    """The run with that id; None if the store does not have it, or it is deleted."""
     from mlflow.exceptions import MlflowException
 
     if run_id is None:
@@ -235,7 +235,7 @@ def stored_run(client: "MlflowClient", run_id: str | None) -> "StoredRun | None"
 
 
 def logged(client: "MlflowClient", run: "StoredRun", keys: Iterable[str]) -> dict[tuple[str, int], float]:
-    """The values that the run has of these metrics, by metric and step."""
+    """The values of these metrics in the run, by metric and step."""
     return {
         (key, metric.step): metric.value for key in keys for metric in client.get_metric_history(run.info.run_id, key)
     }

@@ -1,7 +1,7 @@
-"""The MLflow store: where it is, and how to call it without delaying or breaking the work that is tracked.
+"""The MLflow store: where it is, and how to call it without delaying or breaking the tracked work.
 
-All calls go through a `Connection`: a queue that one thread empties. The first failure ends it: it is told in one line,
-and every later call does nothing. So a server that dies, hangs or never existed costs the caller at most one wait of
+All calls go through a `Connection`: a queue that one thread empties. The first failure ends it: one line is printed,
+and every later call does nothing. So a server that dies, hangs or does not exist costs the caller at most one wait of
 `Connection.patience` seconds.
 """
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:  # MLflow takes seconds to import: only the thread that needs 
 T = TypeVar("T")
 
 SERVER_PATIENCE, DATABASE_PATIENCE = 8.0, 60.0
-"""Seconds to wait for a call to come back."""
+"""Seconds to wait for a call to return."""
 LOCK_SECONDS = 50.0
-"""To wait for another process that creates the database, which takes it a few seconds."""
+"""Seconds to wait for another process that creates the database, which takes a few seconds."""
 
 REPORT_RUN = "report"
 ROLE_TAG = "lookback.role"
 
 
 def tracking_uri(root: Path) -> str:
-    """Where runs are logged: `MLFLOW_TRACKING_URI`, or else the SQLite database `mlflow.db` in `root`.
+    """The store that runs are logged to: `MLFLOW_TRACKING_URI`, or else the SQLite database `mlflow.db` in `root`.
 
     The path is absolute: `dvc exp run --temp` and `--queue` run in a folder of their own, which is deleted afterwards.
     """
@@ -50,7 +50,7 @@ def database(uri: str) -> Path | None:
 
 
 def _one_at_a_time(uri: str) -> AbstractContextManager[Any]:
-    """A lock between processes: two that create the same SQLite database, or experiment in it, would collide."""
+    """A lock between processes, since two that create the same SQLite database or experiment would collide."""
     file = database(uri)
     if file is None:
         return nullcontext()
@@ -59,10 +59,10 @@ def _one_at_a_time(uri: str) -> AbstractContextManager[Any]:
 
 
 class Connection:
-    """Calls to one MLflow store, which a thread makes in order until one fails.
+    """Calls to one MLflow store; a thread makes them in order until one fails.
 
     Attributes:
-        patience: seconds without an answer after which `flush` gives the store up.
+        patience: seconds without an answer after which `flush` gives up the store.
         failure: why the store was given up, if it was.
     """
 
@@ -70,17 +70,17 @@ class Connection:
         """Nothing happens before the first call.
 
         Args:
-            uri: of the store.
-            subject: what is tracked, for the line that tells of a failure.
-            server_patience: the patience with a server. With a database it is a minute: it may have to be created, or
-                be locked by other processes.
+            uri: the store.
+            subject: what is tracked, for the message about a failure.
+            server_patience: the patience with a server. With a database it is a minute, since it may have to be created
+                or be locked by other processes.
         """
         self.uri = uri
         self.subject = subject
         self.patience = DATABASE_PATIENCE if database(uri) else server_patience
         self.failure: str | None = None
         self.position: Callable[[], str] = str
-        """Gives the place from which the subject is not logged, as " from step 7 on", for the line on a failure."""
+        """Returns the place from which nothing is logged, such as " from step 7 on", for the failure message."""
         self._calls: deque[Callable[[MlflowClient], Any]] = deque()
         self._changed = threading.Condition()
         self._progress = 0.0
@@ -99,7 +99,7 @@ class Connection:
             self._changed.notify_all()
 
     def ask(self, call: Callable[["MlflowClient"], T]) -> T | None:
-        """Queue `call`, wait for it, and return what it returns; None when the store has failed."""
+        """Queue `call`, wait for it, and return its result; None if the store has failed."""
         answers: list[T] = []
         self.send(lambda client: answers.append(call(client)))
         self.flush()
@@ -111,7 +111,7 @@ class Connection:
             self._progress = time.monotonic()
             while self._calls and not self.failure:
                 left = self._progress + self.patience - time.monotonic()
-                if self._importing:  # takes seconds, more on a busy machine, but never hangs
+                if self._importing:  # takes seconds, or more on a busy machine, but never hangs
                     left = 1.0
                 elif left <= 0:
                     self._fail(f"no answer in {self.patience:g} s")
@@ -139,7 +139,7 @@ class Connection:
                 call = self._calls[0]
             try:
                 call(client)
-            except Exception as error:  # whatever it is, tracking must not end a training
+            except Exception as error:  # no error of tracking may end a training
                 self._fail(_reason(error))
             with self._changed:
                 if self._calls:
@@ -151,7 +151,7 @@ class Connection:
             self._progress = time.monotonic()
 
     def _fail(self, reason: str) -> None:
-        """Give the store up, and say so once, in one line."""
+        """Give up the store, and say so once, in one line."""
         with self._changed:
             if self.failure:
                 return
@@ -166,8 +166,8 @@ class Connection:
 
 
 def _import() -> None:
-    """Import MLflow, set to give up soon and to print nothing."""
-    # What the user has set stays. MLflow's default is 8 attempts of up to 120 s each.
+    """Import MLflow, configured to give up soon and to print nothing."""
+    # Settings of the user stay. MLflow's default is 8 attempts of up to 120 s each.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "6")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -181,7 +181,7 @@ def _import() -> None:
 
 
 def _client(uri: str, answered: Callable[[], None]) -> "MlflowClient":
-    """A client that calls `answered` each time that the store has answered."""
+    """A client that calls `answered` after each answer of the store."""
     from mlflow import MlflowClient
 
     with _one_at_a_time(uri):
@@ -210,7 +210,7 @@ class _Reporting:
 
 
 def _check_writable(file: Path) -> None:
-    """Raise at once where MLflow would retry for more than a minute: no database, locked, or read-only."""
+    """Raise at once if the file is no database, is locked, or is read-only; MLflow would retry for over a minute."""
     with closing(sqlite3.connect(file, timeout=5.0, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         database.execute("ROLLBACK")
@@ -236,14 +236,14 @@ def _without_password(uri: str) -> str:
 def open_experiment(client: "MlflowClient", uri: str, name: str) -> tuple[str, str]:
     """The ids of an MLflow experiment and of its report run, created where they do not exist.
 
-    The report run holds what belongs to all runs of the experiment. It is beside them, not their parent, since the UI
-    hides the children of a run.
+    The report run has what belongs to all runs of the experiment. It is not their parent, since the UI hides the
+    children of a run.
     """
     file = database(uri)
     with _one_at_a_time(uri):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            # A server knows where to put files; a database would have them below the current folder.
+            # A server knows where to put files; with a database they would go into the current folder.
             artifacts = (file.parent / "mlartifacts" / name).as_uri() if file else None
             experiment_id = client.create_experiment(name, artifact_location=artifacts)
         else:

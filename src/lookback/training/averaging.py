@@ -1,4 +1,4 @@
-"""The mean of the weights at the last validations, instead of the best ones (Vaswani et al. 2017, section 6.1)."""
+"""Checkpoint averaging: the mean of the weights at the last validations (Vaswani et al. 2017, section 6.1)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from lookback.training.module import TranslationTask
 class LastWeights(pl.Callback):
     """Keeps the weights of the last `count` validations as files.
 
-    They are functions of the step, like all of a run: a run that was killed writes the same ones again.
+    Like everything in a run they depend only on the step, so a resumed run writes the same files again.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -36,7 +36,7 @@ class LastWeights(pl.Callback):
             self._path(point["step"]).unlink(missing_ok=True)
 
     def average(self, steps: Sequence[int]) -> dict[str, Tensor]:
-        """The mean of the weights of the last of these steps, on the CPU, under the names of the parameters."""
+        """The mean of the weights at the last `count` of these steps, on the CPU, by parameter name."""
         total: dict[str, Tensor] = {}
         chosen = steps[-self._count :]
         for step in chosen:

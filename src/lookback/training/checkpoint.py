@@ -1,4 +1,4 @@
-"""The resume checkpoint: one file that is always whole, and is used only by the run that it belongs to."""
+"""The resume checkpoint: one file, replaced atomically, and used only by the run that it belongs to."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from lookback.errors import LookbackError
 
 FILE_NAME = "resume.ckpt"
 KEY = "lookback"
-"""Under which a checkpoint keeps what Lightning does not know of."""
+"""The checkpoint's key for the data that Lightning does not store itself."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old checkpoint, then takes its place.
+    """Writes the new checkpoint beside the old one, then replaces it.
 
-    Lightning's own writer copies from the system's temporary folder, which is often another disk: killed while it
-    copies, it leaves half a file where the checkpoint was.
+    Lightning's own writer copies from the system's temporary folder, which is often on another disk. If it is killed
+    while copying, half a file remains in place of the checkpoint.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -53,14 +53,14 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
 
 
 def fingerprint_code(architecture: str) -> str:
-    """SHA-256 over the code that decides which weights a training run of this architecture ends with."""
+    """SHA-256 over the code that determines the final weights of a training run of this architecture."""
     entry = ARCHITECTURES[architecture]
     files = code(*(path.split(":")[0] for path in (entry.trainer, entry.model)))
     return fingerprint_files(ROOT / file for file in files)
 
 
 def fingerprint_values(values: Mapping[str, Any]) -> str:
-    """SHA-256 over values that JSON can hold."""
+    """SHA-256 over JSON-serialisable values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -68,11 +68,11 @@ def read(path: Path, identity: Mapping[str, str]) -> tuple[dict[str, Any] | None
     """The checkpoint, if it belongs to the run with this identity.
 
     Args:
-        path: of the file.
-        identity: for each thing that decides the outcome (`parameters`, `data`, `code`, …) its fingerprint.
+        path: the checkpoint file.
+        identity: the fingerprint of each input that determines the outcome (`parameters`, `data`, `code`, …).
 
     Returns:
-        the checkpoint and "", or `None` and the reason why it is not used ("" if there is none).
+        the checkpoint and ""; or `None` and the reason for not using it ("" if there is no checkpoint).
     """
     if not path.exists():
         return None, ""

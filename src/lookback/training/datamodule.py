@@ -1,4 +1,4 @@
-"""Training batches and the validation set, as Lightning takes them."""
+"""The Lightning data module: training batches and the validation set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,14 +31,14 @@ class _Batches(Dataset[Batch]):
 
 
 class TranslationData(pl.LightningDataModule):
-    """Training batches of the current validation interval, and the whole validation set, by length."""
+    """Training batches of the current validation interval, and the whole validation set sorted by length."""
 
     def __init__(self, encoded: Path, max_train_words: int, settings: config.Train, seed: int) -> None:
         """Opens the corpus and plans the batches.
 
         Args:
             encoded: the folder with the encoded corpus.
-            max_train_words: the cap on both sides of training pairs; validation is not capped.
+            max_train_words: the most words on either side of a training pair; validation is not capped.
             settings: the budgets.
             seed: decides the order.
 
@@ -80,7 +80,7 @@ class TranslationData(pl.LightningDataModule):
     def _loader(self, batches: _Batches, items: range) -> DataLoader[Batch]:
         assert self.trainer is not None
         self.share(self.trainer.global_rank, self.trainer.world_size)
-        # No workers: a batch is a few numpy operations on a memory map, less than it takes to send it to a process.
+        # No workers: a batch is a few numpy operations on a memory map, cheaper than sending it between processes.
         pinned = self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(batches, batch_size=None, sampler=items, collate_fn=lambda batch: batch, pin_memory=pinned)
 

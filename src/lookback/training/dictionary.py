@@ -1,8 +1,8 @@
 """Learns a dictionary: for each source word its most probable translation, by Model 1. No network, no batches.
 
-It sees what the networks see: the pairs within the run's training length, after normalisation, its words put together
-from their pieces. The translation probabilities are those of Model 1 of Brown et al. 1993, as
-`lookback.corpus.ibm_model1` learns them; `lookback.decoding.dictionary` translates with it.
+It sees the same data as the networks: the normalized pairs within the run's training length, with words merged from
+their pieces. `lookback.corpus.ibm_model1` learns the translation probabilities, by Model 1 of Brown et al. 1993;
+`lookback.decoding.dictionary` translates with the dictionary.
 """
 
 import json
@@ -26,20 +26,20 @@ FILE_NAME = "dictionary.json"
 
 
 def learn(sources: Sentences, targets: Sentences, iterations: int) -> dict[str, str]:
-    """For each word of the sources, the target word that it most probably gives.
+    """The most probable target word for each source word.
 
-    Of two that are equally probable, the first in the alphabet is taken.
+    Ties go to the alphabetically first word.
 
     Args:
         sources: N sentences in words.
         targets: their N translations.
-        iterations: of expectation maximisation.
+        iterations: the number of iterations of expectation maximisation.
 
     Returns:
         the dictionary, with the source words in alphabetical order.
     """
     table = model1(sources, targets, iterations)
-    # A word's entries stand together in alphabetical order of the target; the sort by t is stable.
+    # A word's entries are adjacent, in alphabetical order of the target; the sort by t is stable.
     best = np.lexsort((-table.t, table.source))
     first = best[np.unique(table.source, return_index=True)[1]]
     return {
@@ -51,7 +51,7 @@ def learn(sources: Sentences, targets: Sentences, iterations: int) -> dict[str, 
 
 @dataclass(frozen=True)
 class Result:
-    """Of what a network records of its training, that which a dictionary has."""
+    """The part of a network's training record that applies to a dictionary."""
 
     history: tuple[()]
     entries: int
@@ -75,16 +75,16 @@ def train(
     """Learns the dictionary of one run and writes it. The arguments are those of `lookback.training.run.train`.
 
     Args:
-        settings: how many pairs and iterations.
-        train_settings: not used: it has no batches.
-        hardware: not used.
+        settings: the numbers of pairs and iterations.
+        train_settings: unused, as there are no batches.
+        hardware: unused.
         encoded: the folder with the encoded corpus and its tokenizer.
         run: gives the cap on training length, and the name.
-        resume_folder: not used: it takes seconds.
-        output: the folder for dictionary.json and a copy of the tokenizer, which is made.
+        resume_folder: unused, as training takes seconds.
+        output: the folder for dictionary.json and a copy of the tokenizer; created here.
         provenance: written into dictionary.json.
-        logger: gets the number of entries.
-        fast_dev_run: changes nothing.
+        logger: receives the number of entries.
+        fast_dev_run: ignored.
 
     Raises:
         LookbackError: data is missing, or no training pair is within the cap.

@@ -1,4 +1,4 @@
-"""What is optimised, and the one Lightning module that optimises it for any model."""
+"""The PyTorch Lightning module that trains any translation model."""
 
 import math
 import time
@@ -18,11 +18,11 @@ from lookback.training.checkpoint import KEY
 from lookback.training.optimiser import learning_rate, make_optimiser
 
 LOG_STEPS = 25
-"""The loss is fetched from the device, checked and logged every so many steps, and at the end of each interval."""
+"""The loss is fetched from the device, checked and logged every this many steps, and at the end of each interval."""
 
 
 class CurvePoint(TypedDict):
-    """A validation, and the training up to it. Losses are nats per target token, without label smoothing."""
+    """One validation, with the training before it. Losses are nats per target token, without label smoothing."""
 
     step: int
     target_tokens: int
@@ -33,7 +33,7 @@ class CurvePoint(TypedDict):
 
 
 class TranslationTask(pl.LightningModule):
-    """Trains any translation model; keeps the curve and the best weights.
+    """The PyTorch Lightning module that trains any translation model, and keeps the curve and the best weights.
 
     Logs `train/loss`, `train/learning_rate` and `train/tokens_per_second` every `LOG_STEPS` steps and `val/loss` at the
     end of each interval, with the number of updates as step.
@@ -52,12 +52,12 @@ class TranslationTask(pl.LightningModule):
         """Wraps a model.
 
         Args:
-            model: any; trained in place.
-            optimiser: its settings and the schedule.
+            model: any translation model; trained in place.
+            optimiser: settings of the optimiser and its schedule.
             settings: label smoothing, precision, and how often to validate.
             step_tokens: [steps], the target tokens of each step's batch on all devices together.
-            seed: of dropout.
-            name: what messages call the run.
+            seed: seed of dropout.
+            name: name of the run in messages.
             identity: written into checkpoints; see `lookback.training.checkpoint.read`.
         """
         super().__init__()
@@ -95,14 +95,14 @@ class TranslationTask(pl.LightningModule):
         self._start_interval()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # Dropout depends on the step and on nothing before it: no generator state to save.
+        # Dropout depends only on seed and step, so there is no generator state to save.
         entropy = np.random.SeedSequence([self._seed % 2**32, self.trainer.global_step, self.global_rank])
         torch.manual_seed(int(entropy.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, nll = self.losses(self.model, batch, self.settings.label_smoothing)
         self._window.append(nll)
-        # Over all tokens of the step, on whichever device. DDP averages the gradients, hence the factor.
+        # Divide by all tokens of the step, over all devices. DDP averages the gradients, hence the factor.
         tokens = batch.target_tokens if self.optimiser.loss == "mean" else 1
         return loss * (self.trainer.world_size / tokens)
 
@@ -112,7 +112,7 @@ class TranslationTask(pl.LightningModule):
             self._close_window(step)
 
     def _close_window(self, step: int) -> None:
-        """Check and log the losses of the steps since the last time."""
+        """Check and log the losses of the steps since the last call."""
         losses = self._fetch(self._window)
         first = step - len(losses)
         if not np.isfinite(losses).all():
@@ -146,14 +146,14 @@ class TranslationTask(pl.LightningModule):
         self._valid_tokens += batch.target_tokens
 
     def on_validation_epoch_end(self) -> None:
-        """One more point of the curve; raises before a checkpoint of broken weights can be written."""
+        """Adds a point to the curve; raises before a checkpoint of broken weights can be written."""
         step = self.trainer.global_step
-        if self._window:  # fast_dev_run ends in mid-interval
+        if self._window:  # fast_dev_run ends within an interval
             self._close_window(step)
         loss = float(self._fetch(self._valid).sum()) / self._valid_tokens
         if not math.isfinite(loss):
             raise self._not_finite("validation", loss, step)
-        self.log("val/loss", loss, logger=False, batch_size=1, sync_dist=True)  # for callbacks that watch it
+        self.log("val/loss", loss, logger=False, batch_size=1, sync_dist=True)  # for callbacks that monitor it
         self._log(step, {"val/loss": loss})
         self.history.append(
             CurvePoint(
@@ -183,9 +183,9 @@ class TranslationTask(pl.LightningModule):
     def losses(
         self, model: models.TranslationModel[Any, Any], batch: Batch, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """As `token_losses`, in the precision that is set."""
-        # Not through the Trainer, whose autocast throws cast weights away at once: a recurrent decoder would cast them
-        # anew at each target position.
+        """As `token_losses`, in the configured precision."""
+        # Not through the Trainer, whose autocast does not cache cast weights: a recurrent decoder would cast them again
+        # at each target position.
         mixed = self.settings.precision == "bf16-mixed"
         with torch.autocast(batch.source.device.type, torch.bfloat16, enabled=mixed):
             logits, surrogate = model.logits_and_surrogate(batch.source, batch.target_in, batch.target_out)
@@ -193,7 +193,7 @@ class TranslationTask(pl.LightningModule):
         return loss if surrogate is None else loss + surrogate, nll
 
     def _fetch(self, losses: list[Tensor]) -> np.ndarray:
-        """Losses of some batches [N], summed over all devices: the only moment at which a device is waited for."""
+        """Losses of some batches [N], summed over all devices. Only this call synchronises with the device."""
         return cast(Tensor, self.trainer.strategy.reduce(torch.stack(losses), reduce_op="sum")).cpu().double().numpy()
 
     def _log(self, step: int, metrics: dict[str, float]) -> None:

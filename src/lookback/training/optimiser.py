@@ -1,4 +1,4 @@
-"""The optimiser of a run and the schedule of its learning rate."""
+"""The optimiser of a run and its learning-rate schedule."""
 
 import math
 
@@ -8,7 +8,7 @@ from lookback import config
 
 
 def make_optimiser(settings: config.Adam | config.Adadelta, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """At the peak of the schedule."""
+    """The optimiser, with the peak learning rate of the schedule."""
     if isinstance(settings, config.Adadelta):
         return torch.optim.Adadelta(
             model.parameters(), lr=settings.learning_rate, rho=settings.rho, eps=settings.epsilon
@@ -19,9 +19,9 @@ def make_optimiser(settings: config.Adam | config.Adadelta, model: torch.nn.Modu
 
 
 def learning_rate(settings: config.Optimiser, step: int, steps: int) -> float:
-    """Of the update that follows `step` earlier ones, in a run of `steps`.
+    """The learning rate of the update after `step` earlier ones, in a run of `steps`.
 
-    All schedules rise in a straight line to the peak during the warm-up. Then: `constant`; `inverse_square_root` of the
+    All schedules rise linearly to the peak during the warm-up. Then: `constant`; `inverse_square_root` of the
     step (Vaswani et al. 2017, section 5.3, with the peak given instead of the model's width); `cosine` to nearly 0.
     """
     warmup, peak = settings.warmup_steps, settings.learning_rate

@@ -1,4 +1,4 @@
-"""What a training run says on the terminal: what it will need, how far it is, how long still."""
+"""A training run's terminal output: the resources it needs, its progress, and the time left."""
 
 import copy
 import math
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from lookback.training.datamodule import TranslationData
 
 DISK_WEIGHTS = 9
-"""Times the weights: two resume checkpoints while one replaces the other (each has the weights, Adam's two moments and
-the best weights), and the result. Checkpoints to be averaged come on top."""
+"""Disk use as a multiple of the weights: two resume checkpoints while one replaces the other (each has the weights,
+Adam's two moments and the best weights), and the result. Checkpoints for averaging are added to this."""
 
 LINE_SECONDS = 15
-"""Where there is no terminal, a line comes this often."""
+"""Seconds between lines when there is no terminal."""
 
 
 class TrainingProgress(pl.Callback):
@@ -81,10 +81,10 @@ def _figures(pl_module: TranslationTask) -> str:
 
 
 def needs(task: TranslationTask, data: "TranslationData", trainer: pl.Trainer, start: int) -> str:
-    """One line that says what training from step `start` will need: time on this machine, memory, disk.
+    """One line on the resources for training from step `start`: time on this machine, memory, disk.
 
-    Makes a few steps on a copy of the model: the largest batch first, then some from all over the run. Weights and
-    generators stay as they are.
+    Runs a few steps on a copy of the model: the largest batch first, then batches from all parts of the run. Weights
+    and generators are unchanged.
     """
     steps = task.steps
     device = trainer.strategy.root_device

@@ -1,11 +1,11 @@
-"""Training through Lightning: one module wraps any model, one data module feeds it.
+"""Training with PyTorch Lightning: one module for all models, and one data module.
 
-What makes a run repeatable and resumable at any point:
+A run is reproducible, and resumable at any point, because:
 
-- a Lightning "epoch" is here one validation interval; checkpoints are written at its end only, never within;
+- a Lightning "epoch" is one validation interval; checkpoints are written only at its end;
 - the batches and the learning rate are functions of the global step (see `lookback.data.batches`), and dropout masks
-  come from a generator that is seeded anew for each step; so weights, optimiser and step are the whole state;
-- the resume checkpoint is one file, replaced as a whole, that holds the best weights and the curve so far, too.
+  come from a generator that is reseeded at each step; so weights, optimiser and step are the whole state;
+- the resume checkpoint is one file, replaced atomically, which also holds the best weights and the curve so far.
 
 A killed run loses at most one validation interval.
 """
@@ -44,7 +44,7 @@ from lookback.training.tuning import tune
 __all__ = ["CurvePoint", "TrainingResult", "TranslationData", "load_model", "place", "train", "trend"]
 
 MANY_PAIRS = 2_000_000
-"""From here on a line says why nothing seems to happen at first."""
+"""From this number of pairs on, a line explains the wait at the start."""
 
 FALLING = 0.01
 """The validation loss is still falling if it falls by more than this share of itself in the last quarter."""
@@ -56,26 +56,26 @@ class TrainingResult:
     steps: int
     target_tokens: int
     sentences: int
-    """Pairs seen, a pair as often as it was seen."""
+    """Pairs seen, counting repetitions."""
     epochs: float
     batches_fingerprint: str
     padding: float
-    """The share of positions in the batches that hold nothing."""
+    """The share of padding in the batches."""
     tokens_per_second: float
-    """Target tokens; the median over windows of `LOG_STEPS` steps, validation left out."""
+    """Target tokens per second: the median over windows of `LOG_STEPS` steps, without validation."""
     seconds: float
-    """Training and validation; work lost to a kill left out."""
+    """Time of training and validation, without work lost to interruptions."""
     parameters: int
     best_step: int
-    """Of the lowest validation loss; with averaging, the last."""
+    """The step of the lowest validation loss; with averaging, the last step."""
     valid_loss: float
-    """Of the weights that are kept: those of the best step, or the mean of the last checkpoints."""
+    """Validation loss of the saved weights: those of the best step, or the mean of the last checkpoints."""
     valid_loss_slope: float | None
-    """What a straight line through the last quarter of the curve falls (-) or rises over that quarter, in nats."""
+    """The fall (-) or rise, in nats, of a straight line fitted to the last quarter of the curve, over that quarter."""
     still_falling: bool
     """See `trend`."""
     resumed_at: int | None
-    """The step after which this run went on from its checkpoint."""
+    """The step of the checkpoint that this run resumed from."""
 
 
 def train(
@@ -91,28 +91,28 @@ def train(
     callbacks: Sequence[pl.Callback] = (),
     fast_dev_run: bool = False,
 ) -> TrainingResult:
-    """Trains one run, from its resume checkpoint if there is one, and writes the best weights.
+    """Trains one run, resuming from its checkpoint if there is one, and writes the best weights.
 
-    On several devices Lightning runs the calling program once for each; only in the first does this function return, in
-    the others it ends the program.
+    On several devices Lightning runs the calling program once per device. This function returns only in the first
+    process; it exits the others.
 
     Args:
-        settings: of the model and its optimiser.
+        settings: settings of the model and its optimiser.
         train_settings: budget, batches, precision.
-        hardware: what to train on.
+        hardware: the devices.
         encoded: the folder with the encoded corpus and its tokenizer.
         run: gives the cap on training length, the seed and the name.
         resume_folder: keeps `resume.ckpt` between runs; a checkpoint of other parameters, data, code or torch is not
-            used, which is said in a line. It stays when training is complete, and a further run then only reads it.
+            used, and a line says so. It stays after training, and a repeated run only reads it.
         output: the folder for weights, settings and tokenizer (see `lookback.models.saved`).
         provenance: written into `output`/config.json.
-        logger: gets the metrics that `TranslationTask` names.
+        logger: receives the metrics of `TranslationTask`.
         callbacks: further Lightning callbacks.
-        fast_dev_run: one training and one validation step, no checkpoint: does it work at all?
+        fast_dev_run: a smoke test: one training and one validation step, no checkpoint.
 
     Raises:
-        LookbackError: data is missing, there is no such device, its memory is too small, the disk is full, or the loss
-            is no longer finite.
+        LookbackError: data is missing, the device does not exist, its memory is too small, the disk is full, or the
+            loss is not finite.
     """
     tune()
     if hardware.threads:
@@ -183,7 +183,7 @@ def train(
 
 @torch.inference_mode()
 def _validation_loss(model: models.TranslationModel[Any, Any], task: TranslationTask, data: TranslationData) -> float:
-    """Nats per target token of the validation set, of any weights."""
+    """Validation loss of a model in nats per target token."""
     model.eval()
     data.share(0, 1)
     device = next(model.parameters()).device
@@ -201,7 +201,7 @@ def _validation_loss(model: models.TranslationModel[Any, Any], task: Translation
 def _identity(
     settings: config.Model, train_settings: config.Train, run: config.Run, encoded: Path, batches: Batches
 ) -> dict[str, str]:
-    """What decides which weights a run ends with; see `lookback.training.checkpoint.read`."""
+    """Fingerprints of all inputs that determine the final weights; see `lookback.training.checkpoint.read`."""
     parameters = {
         "model": settings.model_dump(mode="json"),
         "train": train_settings.model_dump(mode="json"),
@@ -224,7 +224,7 @@ def _identity(
 
 
 def _resume_step(path: Path, task: TranslationTask, trainer: pl.Trainer) -> int | None:
-    """The step of the checkpoint, if there is one for this run; says what is done about it."""
+    """The step of the checkpoint, if this run has one; prints whether training resumes."""
     found, reason = checkpoint.read(path, task.identity)
     step = found[checkpoint.KEY]["step"] if found else None
     if trainer.is_global_zero:
@@ -261,7 +261,7 @@ def _fit(
     except SystemExit:
         if not trainer.interrupted:
             raise
-        # Lightning has turned Ctrl-C into a silent exit, and ignores further ones.
+        # Lightning turns Ctrl-C into a silent exit, and ignores further ones.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
 
@@ -273,10 +273,10 @@ def _trainer(hardware: config.Hardware, **options: Any) -> pl.Trainer:
             accelerator=kind,
             devices=hardware.devices,
             strategy="auto" if hardware.devices == 1 else "ddp",
-            use_distributed_sampler=False,  # the batches are shared out row by row, see `EncodedSplit.batch`
+            use_distributed_sampler=False,  # the rows of a batch are distributed by `EncodedSplit.batch`
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
-            log_every_n_steps=1,  # the task itself knows when to log
+            log_every_n_steps=1,  # the module decides when to log
             plugins=[checkpoint.AtomicCheckpointIO()],
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -289,10 +289,10 @@ def _trainer(hardware: config.Hardware, **options: Any) -> pl.Trainer:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Leaves out what Lightning says about itself; its real warnings come through."""
+    """Suppresses Lightning's banners and tips; its real warnings still appear."""
     unwanted = (
-        "LeafSpec",  # an old name of torch's that Lightning still uses
-        "does not have many workers",  # batches are made in the process, on purpose
+        "LeafSpec",  # a deprecated torch name that Lightning still uses
+        "does not have many workers",  # batches are made in the main process on purpose
         "exists and is not empty",  # the resume folder is meant to be there
         "The dirpath has changed",  # it may be moved between runs
     )
@@ -311,14 +311,14 @@ def _quiet() -> Iterator[None]:
 
 
 def trend(history: Sequence[CurvePoint]) -> tuple[float | None, bool]:
-    """Whether training ended too early: the course of the validation loss over the last quarter of the run.
+    """The trend of the validation loss over the last quarter of the run, which shows whether training ended too early.
 
-    A straight line is fitted (least squares) to the validations in the last quarter of the steps, to the last three at
-    least. The loss is still falling if that line falls, over that quarter, by more than `FALLING` times its level.
+    A least-squares line is fitted to the validations in the last quarter of the steps, and to at least the last three.
+    The loss is still falling if the line falls by more than `FALLING` times its level over that quarter.
 
     Returns:
-        what the line falls (-) or rises over a quarter of the run, in nats; and whether the loss is still falling. With
-        fewer than three validations there is no telling: nothing, and it counts as still falling.
+        the fall (-) or rise of the line over a quarter of the run, in nats; and whether the loss is still falling. With
+        fewer than three validations: None, and the loss counts as still falling.
     """
     if len(history) < 3:
         return None, True

@@ -1,10 +1,9 @@
 """The built-in corpus: a controlled English-German fragment with real words, generated from a seed.
 
-`lexicon` has the words and `morphology` their forms, `grammar` the rules. Derivations are
-drawn in `derivation` and spelled out in English and German in `surface`. Here they become a corpus:
-train with lengths as in natural text; validation and test balanced by length, and held out by structure and content
-words; and a manifest that says what is in it. A derivation ties the words of both languages together, so validation and
-test come with their gold word alignment.
+`lexicon` has the words, `morphology` their forms and `grammar` the rules. `derivation` draws derivations, and `surface`
+spells them out in English and German. This module makes a corpus of them: train with lengths as in natural text;
+validation and test balanced by length, and held out by structure and content words; and a manifest of its contents. A
+derivation links the words of both languages, so validation and test come with their gold word alignment.
 """
 
 from collections import Counter
@@ -26,7 +25,7 @@ MIN_WORDS = 4
 PEAK_WORDS = 12
 """The most frequent length of a training sentence."""
 PATIENCE = 400
-"""How many draws in a row may fail to give a new sentence of a length before the corpus is called too large."""
+"""The number of failed draws in a row, for a new sentence of one length, after which the corpus counts as too large."""
 
 SHOWCASE = tree(
     "sentence",
@@ -82,7 +81,7 @@ _RELATIVES = ("subject relative", "object relative", "oblique relative")
 
 
 class Sentence:
-    """A pair of sentences, with what their derivation tells about them."""
+    """A pair of sentences, with the information from their derivation."""
 
     def __init__(self, derivation: Node) -> None:
         self.derivation = derivation
@@ -100,8 +99,8 @@ class Sentence:
         """The gold alignment: pairs (English word, German word), counted from 0 by white space, in rising order.
 
         Two words are linked if they spell the same word of the derivation, or part of it: both words of "was sitting"
-        with "saß", a verb with its separated prefix as well, "in" and "the" with "im". Every word of both sentences
-        has a link; punctuation belongs to the word that it is attached to, and links nothing.
+        with "saß", a verb also with its separated prefix, "in" and "the" with "im". Every word of both sentences has a
+        link; punctuation belongs to the word that it is attached to, and has no links of its own.
         """
         target: dict[int, list[int]] = {}
         for index, words in enumerate(surface.spelled(surface.german(self.derivation))):
@@ -112,16 +111,16 @@ class Sentence:
 
     @property
     def key(self) -> str:
-        """What it is held out by: the rules and all words but determiners and relative pronouns.
+        """The key for holding out: the rules, and all words except determiners and relative pronouns.
 
-        Sentences that differ only in number, determiners, the progressive or in how a relative clause is set off have
-        the same key.
+        Sentences have the same key if they differ only in number, determiners, the progressive, or the commas around a
+        relative clause.
         """
         return self._analysis[0]
 
     @property
     def constructions(self) -> frozenset[str]:
-        """Those of `CONSTRUCTIONS` that it has."""
+        """The members of `CONSTRUCTIONS` that the sentence has."""
         return self._analysis[1]
 
     @cached_property
@@ -163,7 +162,7 @@ class Sentence:
 
 
 def _lengths(random: Random, count: int, low: int, high: int, weight: Callable[[int], float]) -> list[int]:
-    """That many lengths from low to high, as often as `weight` says, in random order."""
+    """`count` lengths from low to high, distributed by `weight`, in random order."""
     bounds = list(accumulate((weight(length) for length in range(low, high + 1)), initial=0.0))
     places = [round(count * bound / bounds[-1]) for bound in bounds]
     lengths = [low + i for i, (start, end) in enumerate(pairwise(places)) for _ in range(end - start)]
@@ -176,7 +175,7 @@ def _even(length: int) -> float:
 
 
 def _natural(length: int) -> float:
-    """Many sentences of 10 to 20 words and few long ones, as in text that people write: a gamma distribution."""
+    """Many sentences of 10 to 20 words and few long ones, as in natural text: a gamma distribution."""
     return length * exp(-length / PEAK_WORDS)
 
 
@@ -208,7 +207,7 @@ def _four_grams(line: str) -> list[tuple[str, ...]]:
 
 
 def _overlap(test: Path, train: Path) -> dict[str, float]:
-    """Which share of the test 4-grams (whitespace words) also occurs in train, counted as types and as tokens."""
+    """The share of the test 4-grams (whitespace words) that also occur in train, by types and by tokens."""
     counts: Counter[tuple[str, ...]] = Counter()
     with test.open(encoding="utf-8") as file:
         for line in file:
@@ -222,7 +221,7 @@ def _overlap(test: Path, train: Path) -> dict[str, float]:
 
 
 def _write(folder: Path, split: str, sentences: Iterable[Sentence]) -> dict[str, Any]:
-    """Writes a split and returns what the manifest says of it."""
+    """Writes a split and returns its entry in the manifest."""
     count = 0
     lengths: dict[str, Counter[int]] = {"source": Counter(), "target": Counter()}
     words: dict[str, set[str]] = {"source": set(), "target": set()}
@@ -255,11 +254,11 @@ def _write(folder: Path, split: str, sentences: Iterable[Sentence]) -> dict[str,
 
 
 def draw_splits(settings: FragmentCorpus) -> Iterator[tuple[str, Iterator[Sentence]]]:
-    """The sentences of test, valid and train, in this order; each split must be used up before the next is begun.
+    """The sentences of test, valid and train, in this order; consume each split before starting the next.
 
-    Test has `test_per_ten_words` sentences for 4-10, 11-20, … English words, spread evenly inside, and validation is
-    spread evenly over all lengths; those of train are distributed as in natural text (`_natural`). The three draw from
-    different random numbers, so that test stays the same when train grows.
+    Test has `test_per_ten_words` sentences for each of 4-10, 11-20, … English words, spread evenly within; validation
+    is spread evenly over all lengths; train has lengths as in natural text (`_natural`). Each split has its own random
+    numbers, so test stays the same when train grows.
     """
     top = settings.max_words
     tens = [(max(start, MIN_WORDS), min(start + 9, top)) for start in range(1, top + 1, 10)]
@@ -270,7 +269,7 @@ def draw_splits(settings: FragmentCorpus) -> Iterator[tuple[str, Iterator[Senten
     }
     held_out = {Sentence(SHOWCASE).key}
     for name, bounds in buckets.items():
-        random = Random(f"{settings.seed} {name}")  # a text seeds alike on every machine
+        random = Random(f"{settings.seed} {name}")  # seeding by text gives the same numbers on every machine
         lengths = [length for spread in bounds for length in _lengths(random, *spread)]
         yield name, _sentences(random, lengths, top, held_out, hold_out=name != "train")
 
@@ -278,11 +277,11 @@ def draw_splits(settings: FragmentCorpus) -> Iterator[tuple[str, Iterator[Senten
 def generate(settings: FragmentCorpus, folder: Path) -> dict[str, Any]:
     """Writes {train,valid,test}.{source,target} into `folder` (English, German) and returns the manifest.
 
-    Beside them {valid,test}.alignment: `Sentence.alignment`, a line a sentence, in the Pharaoh format ("0-0 1-2 1-5").
-    The same settings give the same bytes on every machine. No side of a pair has more than `max_words` words.
+    Also writes {valid,test}.alignment: `Sentence.alignment`, one line per sentence, in the Pharaoh format ("0-0 1-2
+    1-5"). The same settings give the same bytes on every machine. No side of a pair has more than `max_words` words.
 
     Raises:
-        LookbackError: more sentences are asked for than the fragment has.
+        LookbackError: the settings ask for more sentences than the fragment has.
     """
     folder.mkdir(parents=True, exist_ok=True)
     splits = {name: _write(folder, name, sentences) for name, sentences in draw_splits(settings)}
@@ -304,7 +303,7 @@ def generate(settings: FragmentCorpus, folder: Path) -> dict[str, Any]:
 
 
 def describe(manifest: dict[str, Any]) -> str:
-    """The manifest as a small plain-text table: the share of the sentences with each construction, and the overlap."""
+    """The manifest as a small plain-text table: the share of sentences with each construction, and the overlap."""
     splits = manifest["splits"]
     width = max(len(name) for name in CONSTRUCTIONS)
     lines = [f"{'share of sentences with':<{width}}" + "".join(f"{split:>8}" for split in splits)]

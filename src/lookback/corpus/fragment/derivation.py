@@ -1,8 +1,9 @@
 """Derivations of the fragment: drawn at random with an exact length, written by hand, and checked.
 
-English keeps every word of a derivation, and each word of the lexicon has its number of English words. So the grammar's
-*inside weights* (the summed weight of all derivations of a category that are n words long, as in the inside algorithm
-for probabilistic context-free grammars) let us draw derivations of exactly n words, each in proportion to its weight.
+English keeps every word of a derivation, and the lexicon gives each word's number of English words. An *inside weight*
+is the summed weight of all derivations of a category that are n words long, as in the inside algorithm for
+probabilistic context-free grammars. These weights let us draw derivations of exactly n words, each in proportion to its
+weight.
 """
 
 from bisect import bisect
@@ -17,7 +18,7 @@ from lookback.corpus.fragment.grammar import GRAMMAR, LEXICON
 
 
 class Word:
-    """One use of a word in a derivation; its identity ties the English and the German tokens together."""
+    """One use of a word in a derivation; its identity links the English and the German tokens."""
 
     __slots__ = ("entry", "progressive")
 
@@ -27,7 +28,7 @@ class Word:
 
 
 class Node:
-    """The use of a rule: its name, and its parts, which are nodes and words."""
+    """One use of a rule: its name and its parts (nodes and words)."""
 
     __slots__ = ("parts", "rule")
 
@@ -41,7 +42,7 @@ class Node:
 
 @cache
 def inside(category: str, length: int) -> float:
-    """The summed weight of the derivations of a category that are that many English words long."""
+    """The summed weight of the derivations of a category with `length` English words."""
     if category in LEXICON:
         return sum(entry.weight for entry in LEXICON[category] if entry.length == length)
     return sum(rule.weight * _sequence(rule.parts, length) for rule in GRAMMAR.get(category, ()))
@@ -72,7 +73,7 @@ def _divisions(parts: tuple[str, ...], length: int) -> Iterator[tuple[float, tup
 
 @cache
 def _choices(category: str, length: int) -> tuple[list[float], list[Any]]:
-    """Cumulative weights, and what they are of: lexical entries, or rules with the words of their parts."""
+    """Cumulative weights and their options: lexical entries, or rules with the numbers of words of their parts."""
     weighted: list[tuple[float, Any]]
     if category in LEXICON:
         weighted = [(entry.weight, entry) for entry in LEXICON[category] if entry.length == length]
@@ -88,7 +89,7 @@ def _choices(category: str, length: int) -> tuple[list[float], list[Any]]:
 def draw(random: Random, length: int) -> Node:
     """A derivation of a sentence of exactly `length` English words, in proportion to its weight.
 
-    Nouns, adjectives and verbs that the sentence already has are drawn again, up to three times.
+    Nouns, adjectives and verbs already in the sentence are redrawn, up to three times.
 
     Raises:
         ValueError: the language has no sentence of that length.
@@ -134,11 +135,11 @@ def _names() -> dict[str, Word]:
 def tree(rule: str, *parts: Any) -> Node:
     """A derivation from the name of a rule and its parts: nested tuples of the same kind, and words by their English.
 
-    A verb in the progressive is named by its -ing form, a plural determiner has a + behind it ("the+", bare "+"), the
-    conjunction *that* a colon, the relative pronoun "who" or "which" after a comma is "which,".
+    A progressive verb is named by its -ing form. A plural determiner ends in + ("the+", bare "+"), the conjunction
+    *that* in a colon. The relative pronoun "who" or "which" after a comma is "which,".
 
     Raises:
-        KeyError: a word is not in the lexicon. Whether the rules fit together is for `derives` to say.
+        KeyError: a word is not in the lexicon. `derives` checks whether the rules fit together.
     """
     words = _names()
     made = []
@@ -153,7 +154,7 @@ def tree(rule: str, *parts: Any) -> Node:
 
 
 def derives(part: Node | Word, category: str = "S") -> bool:
-    """Whether the grammar derives this from the category: the test that a sentence is in the language."""
+    """Whether the grammar derives this part from the category, so whether a sentence is in the language."""
     if isinstance(part, Word):
         entries = LEXICON.get(category, ())
         return any(entry.word == part.entry and entry.progressive == part.progressive for entry in entries)

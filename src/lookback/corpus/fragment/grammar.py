@@ -1,9 +1,9 @@
 """The rules of the fragment: a weighted context-free grammar over *abstract* syntax.
 
-A derivation says who does what with which words, not in which order; `surface` spells it out in English and in
-German. English keeps the order of a rule's parts (but for an adverb of manner, which follows "was").
+A derivation says who does what with which words, not in which order; `surface` spells it out in English and German.
+English keeps the order of a rule's parts (except an adverb of manner, which follows "was").
 
-Categories carry what the rules must agree on: `NP.h.2` is a noun phrase about a human in which clauses may still be
+Categories carry the features that rules must agree on: `NP.h.2` is a noun phrase about a human that may hold clauses
 nested two deep, `VP.a.1` a verb phrase whose subject is an animal. The last part is a *level*: 0 to 3, or "light" for
 phrases that hold neither clauses nor coordinations.
 
@@ -34,9 +34,9 @@ from lookback.corpus.fragment import lexicon
 from lookback.corpus.fragment.lexicon import SORTS
 
 DEPTH = 3
-"""How deep clauses may be nested."""
+"""The maximum nesting depth of clauses."""
 PROGRESSIVE = 0.25
-"""How often a verb that has a progressive is in it."""
+"""The share of progressive uses among verbs that have a progressive."""
 
 
 class Entry(NamedTuple):
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
     weight: float
     length: int
-    """In English words."""
+    """Number of English words."""
     word: Any
     progressive: bool
 
@@ -56,7 +56,7 @@ class Rule(NamedTuple):
 
 
 def _normalised(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """With the weights of each category as shares of 1."""
+    """The table with the weights of each category scaled to sum to 1."""
     totals = {category: sum(option.weight for option in options) for category, options in table.items()}
     return {
         category: [option._replace(weight=option.weight / totals[category]) for option in options]
@@ -72,7 +72,7 @@ def _lexicon() -> dict[str, list[Entry]]:
         table.setdefault(category, []).append(Entry(weight, length, word, progressive))
 
     def ranked(category: str, words: list[Any], flat: int = 1) -> None:
-        """Zipf's law, its head flattened so that no word is half of its category."""
+        """Weights by Zipf's law, with a flattened head so that no word is half of its category."""
         for rank, word in enumerate(words, start=1):
             add(category, 1.0 / (rank + flat), word)
 
@@ -113,11 +113,11 @@ def _lexicon() -> dict[str, list[Entry]]:
 LEXICON = _lexicon()
 
 Option = tuple[float, str, tuple[str, ...]]
-"""A rule to be: weight, name, parts."""
+"""A rule before it is added: weight, name, parts."""
 
 
 def _places(figure: str, ground: str, table: str | None = None) -> list[Option]:
-    """Prepositional phrases for where something of sort `figure` is; `ground` is the category inside them."""
+    """Prepositional phrases for the place of something of sort `figure`; `ground` is the category inside them."""
     options: list[Option] = []
     for rank, entry in enumerate((table or lexicon.FIGURES[figure]).split(), start=1):
         preposition, sorts = entry.split(":")
@@ -143,7 +143,7 @@ def _grammar() -> dict[str, list[Rule]]:
         share(category, weight, [(1.0, name, parts)])
 
     def share(category: str, weight: float, options: list[Option]) -> None:
-        """Divides a weight over those of the options for which there are words."""
+        """Divides a weight among the options that have words."""
         options = [o for o in options if all(part in LEXICON or part[:2] not in ("A.", "V.") for part in o[2])]
         total = sum(option[0] for option in options)
         for part, name, parts in options:
@@ -190,7 +190,7 @@ def _grammar() -> dict[str, list[Rule]]:
             share(category, 10, obliques)
 
     def simple_verb_phrases(category: str, sort: str, level: int | str, manner: str = "") -> None:
-        """Those without a verb phrase or a clause of their own."""
+        """Verb phrases that contain no verb phrase or clause."""
         noun = f"NP.{{}}.{level}"
         verbs = f"V.intransitive{manner}.{sort}"
         share(category, 15 * min(1, len(LEXICON.get(verbs, ())) / 12), [(1, "intransitive", (verbs,))])

@@ -1,6 +1,6 @@
 """The words of the fragment: one German word for each English word and use, most frequent first in each table.
 
-Nouns have a *sort*, from which the grammar knows what may sleep, be eaten, or be sat on:
+Nouns have a *sort*. It tells the grammar what may sleep, be eaten, or be sat on:
 
     h human   a animal   o object   f food   s furniture, which stands   l what lies on the floor or a bed
     g a place one is *on*   p a place one is *in*
@@ -15,7 +15,7 @@ SORTS = "haofslgp"
 
 
 def _rows(table: str) -> list[list[str]]:
-    """The entries of a table, one a line or several with semicolons, in cells."""
+    """The entries of a table as cells; entries are separated by line breaks or semicolons."""
     entries = table.replace(";", "\n").splitlines()
     return [[cell.strip() for cell in entry.split("|")] for entry in entries if entry.strip()]
 
@@ -267,7 +267,7 @@ suspected | - | vermutete | h
 """,
 }
 
-# Where something of a sort can be, and so what a preposition may follow and take.
+# The places where each sort can be: the prepositions that may follow it, and the sorts that they take.
 FIGURES = {
     "h": "in:p on:slg next-to:hapsg behind:hasp in-front-of:hasp under:s",
     "a": "in:p on:slg under:sl next-to:hapsl behind:hasp in-front-of:hasp",
@@ -279,9 +279,9 @@ FIGURES = {
     "p": "next-to:pg behind:pg in-front-of:pg on:g",
 }
 SCENES = "in:p on:g under:s behind:p in-front-of:p next-to:p"
-"""Places that may stand in front of a sentence."""
+"""Places that may open a sentence."""
 COMPANIONS = {"h": "hao", "a": "ha"}
-"""With what a noun may be modified by "with": the man with the dog."""
+"""The sorts that may modify a noun after "with": the man with the dog."""
 DIRECTIONS: dict[str, tuple[float, str]] = {
     "to": (4, "pshg"),
     "into": (4, "p"),
@@ -289,7 +289,7 @@ DIRECTIONS: dict[str, tuple[float, str]] = {
     "through": (2, "p"),
     "out-of": (2, "p"),
 }
-"""Prepositions of motion: how frequent they are, and what they take."""
+"""Prepositions of motion: their frequency, and the sorts that they take."""
 
 _DETERMINERS = """
 the | d | der | sg | 46
@@ -347,7 +347,8 @@ NOUNS: dict[str, list[Noun]] = {sort: [_noun(row, sort) for row in _rows(table)]
 ADJECTIVES_OUTER = _adjectives(_ADJECTIVES_OUTER)
 ADJECTIVES_INNER = _adjectives(_ADJECTIVES_INNER)
 DELIBERATE = frozenset(_DELIBERATE.split())
-"""Intransitive and position verbs that go with an adverb of manner; with objects, all that have a progressive do."""
+"""Intransitive and position verbs that take an adverb of manner. Verbs with objects take one if they have a
+progressive."""
 VERBS: dict[str, list[tuple[Verb, str, str]]] = {
     frame: [(_verb(row, "dat" if frame == "dative" else "acc"), row[3], [*row, ""][4]) for row in _rows(table)]
     for frame, table in _VERBS.items()
@@ -388,7 +389,7 @@ PARTICLES: dict[str, list] = {
     "and": [Particle("and", "und")],
     "joint": [Particle("and", "und"), Particle("but", "aber")],
     "dass": [THAT_CLAUSE],
-    # Relative pronouns: the German form comes from the head and the case, who, whom or which from the head's sort.
+    # Relative pronouns: the head and the case give the German form; the head's sort gives who, whom or which.
     "that": [Particle("that", "d")],
     "which": [Particle("which", "d")],
     "which,": [Particle("which,", "d")],

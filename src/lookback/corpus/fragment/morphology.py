@@ -1,6 +1,6 @@
 """The words of the fragment as objects, and how German words are inflected.
 
-What is regular is derived: the dative plural, the plural of verb forms, the endings of determiners and adjectives.
+Regular forms are derived: the dative plural, the plural of verb forms, the endings of determiners and adjectives.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Adjective:
     english: str
     german: str
     stem: str
-    """What the endings are added to: dunkel, but dunkl-e."""
+    """The stem that the endings are added to: dunkel, but dunkl-e."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Verb:
     progressive: str
     german: str
     prefix: str
-    """The separable prefix, or nothing."""
+    """The separable prefix, or an empty string."""
     case: Case
-    """Of the direct object."""
+    """Case of the direct object."""
 
     def form(self, plural: bool) -> str:
         if not plural:
@@ -55,12 +55,12 @@ class Verb:
 
 @dataclass(frozen=True)
 class Particle:
-    """A word that has one form: adverbs, conjunctions, prepositions, relative pronouns."""
+    """A word with a single form: adverb, conjunction, preposition or relative pronoun."""
 
     english: str
     german: str
     case: Case = "dat"
-    """What a preposition governs."""
+    """The case that a preposition governs."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ _ADJECTIVE_ENDINGS = {"der": _WEAK, "ein": _MIXED, "none": _STRONG}
 
 
 def determiner(word: Determiner, gender: Gender, case: Case) -> str:
-    """The determiner before a noun of that gender in that case; empty for bare plurals."""
+    """The determiner before a noun of the given gender and case; empty for bare plurals."""
     column = 3 if word.plural else _COLUMNS[gender]
     if word.german == "d":
         return "d" + _DER[case][column]
@@ -98,7 +98,8 @@ def determiner(word: Determiner, gender: Gender, case: Case) -> str:
 
 
 def adjective(word: Adjective, after: Determiner, gender: Gender, case: Case) -> str:
-    """The attributive form: weak after der-words, mixed after ein-words, strong after numerals and nothing."""
+    """The attributive form: weak after der-words, mixed after ein-words, strong after numerals and without a
+    determiner."""
     column = 3 if after.plural else _COLUMNS[gender]
     return word.stem + _ADJECTIVE_ENDINGS[after.kind][case][column]
 

@@ -1,9 +1,9 @@
 """A derivation of the fragment spelled out in English and in German.
 
-English is read off from left to right. German is ordered by fields: whether the finite verb stands second, before the
-subject or last is for the clause to say that a verb phrase is in, so a verb phrase is first spelled as its `Fields` and
-then put in order. A relative clause on the last noun before a verb or prefix that closes the clause is placed behind
-it, and so are *dass*-clauses: "rief die Frau an, die im Garten saß".
+English is read off from left to right. German is ordered by fields. The finite verb stands second, before the subject
+or last, depending on the clause; so a verb phrase is first spelled as its `Fields`, and its clause then orders them.
+When a verb or prefix closes the clause, a relative clause on the noun before it moves behind it, and so do
+*dass*-clauses: "rief die Frau an, die im Garten saß".
 """
 
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ from lookback.corpus.fragment.derivation import Node, Word
 from lookback.corpus.fragment.morphology import Case, Noun
 
 Token = tuple[str, tuple[Word, ...]]
-"""A text and the words of the derivation that it spells; the mark `COMMA` spells none."""
+"""A text, and the words of the derivation that it spells; `COMMA` spells none."""
 COMMA: Token = (",", ())
 Order = Literal["second", "inverted", "last"]
 
@@ -120,13 +120,13 @@ def _english_relative(relative: Node, head: Noun, plural: bool, out: list[Token]
 
 
 class Fields(NamedTuple):
-    """A verb phrase before its clause has put it in order."""
+    """The parts of a verb phrase, before its clause orders them."""
 
     finite: Token
     prefix: Token | None
     middle: list[Token]
     after: list[Token]
-    """Clauses, which stand behind what closes the clause."""
+    """Clauses that follow the closing verb or prefix."""
     joined: Token | None = None
     """The conjunction before it, in a coordination."""
 
@@ -195,7 +195,7 @@ def _ordered(subject: list[Token], relative: list[Token], phrases: list[Fields],
 
 
 def _noun_phrase(phrase: Node, case: Case) -> tuple[list[Token], list[Token]]:
-    """The noun phrase, and apart from it the relative clause that it ends with."""
+    """The noun phrase, and separately the relative clause that ends it."""
     rule, parts = phrase.rule, phrase.parts
     if rule == "noun":
         determiner, *adjectives, noun = parts
@@ -220,7 +220,7 @@ CONTRACTIONS = {("in", "dem"): "im", ("in", "das"): "ins", ("zu", "dem"): "zum",
 
 
 def _place(phrase: Node) -> tuple[list[Token], list[Token]]:
-    """A prepositional phrase, and apart from it the relative clause that it ends with."""
+    """A prepositional phrase, and separately the relative clause that ends it."""
     preposition: Word = phrase.parts[0]
     out, relative = _noun_phrase(phrase.parts[1], preposition.entry.case)
     token = _particle(preposition)
@@ -280,7 +280,7 @@ def _verb_phrase(phrase: Node, plural: bool) -> list[Fields]:
 
 
 def text(tokens: list[Token]) -> str:
-    """Plain text: commas that meet are one, none stands before the full stop."""
+    """Plain text: adjacent commas become one, and none precedes the full stop."""
     words: list[str] = []
     comma = False
     for token, spelled in tokens:

@@ -1,10 +1,11 @@
-"""Parallel corpora on the Hugging Face Hub, as `wmt/wmt14`: parquet files with one `translation` column.
+"""Parallel corpora on the Hugging Face Hub, such as `wmt/wmt14`: parquet files with one `translation` column.
 
-Which files make up a split is asked of `datasets`. The files are then taken one by one and not through
-`load_dataset`, which under a cap on the pairs either fetches every file (`split="train[:100]"`) or verifies nothing and
-starts again after an interruption (streaming). Here a file needed whole comes into the Hub's local cache, is compared
-with the fingerprint that the Hub lists, and goes on after a cut; of the file in which the cap falls, only the row
-groups up to the cap are read. No Arrow copy of the corpus is made on disk, and memory is a row group (about 100 MB).
+`datasets` tells which files make up a split. The files are then fetched one by one. `load_dataset` is not used: with a
+cap on the pairs it either fetches every file (`split="train[:100]"`), or verifies nothing and starts again after an
+interruption (streaming). Here a file that is needed whole is stored in the Hub's local cache, resumes after an
+interruption, and is checked against the fingerprint that the Hub lists. Of the file that reaches the cap, only the row
+groups up to the cap are read. No Arrow copy of the corpus is written to disk; memory holds one row group (about 100
+MB).
 """
 
 import shutil
@@ -34,19 +35,19 @@ _SPAN_BYTES = 16_000_000
 _BREAKS = r"[\n\r\x00]+"
 _ASSUMED_BYTES_A_SECOND = 10e6
 _UNREADABLE = (pa.ArrowException, OSError)
-"""What pyarrow raises for damaged parquet, OSError for a page or an index that it cannot decode."""
+"""The errors that pyarrow raises for damaged parquet; OSError for a page or an index that it cannot decode."""
 
 
 def fetch(settings: HubCorpus, source_language: str, target_language: str, folder: Path) -> dict:
     """Writes the official splits to `folder` as {train,valid,test}.{source,target}, one sentence a line.
 
-    A cap `max_train_pairs` takes the first pairs of train, and no more of the files than holds them. Line breaks and
-    NUL characters within a text, which would break the alignment of lines, become spaces and are counted; a text that
-    is absent (null) becomes an empty line, which `prepare` drops and counts.
+    `max_train_pairs` takes the first pairs of train and fetches only the parts of files that hold them. Line breaks and
+    NUL characters within a text would break the alignment of lines, so they become spaces and are counted. A missing
+    text (null) becomes an empty line, which `prepare` drops and counts.
 
     Returns:
         the manifest: repository, configuration, resolved revision, pairs and replaced line breaks of each split, and
-        for each file its size, SHA-256 and how many of its rows were taken.
+        for each file its size, SHA-256 and the number of rows taken.
 
     Raises:
         LookbackError: the Hub cannot be reached after several tries; repository, revision, configuration, split, column
@@ -74,7 +75,7 @@ def fetch(settings: HubCorpus, source_language: str, target_language: str, folde
                     if writer.rows == part.rows:
                         break
             except _UNREADABLE as error:
-                if getattr(error, "errno", None):  # the disk; Arrow's own errors have no number
+                if getattr(error, "errno", None):  # a disk error; Arrow's own errors have no number
                     raise
                 raise _damaged(part.file, error) from None
             pairs[part.split] += writer.rows
@@ -101,7 +102,7 @@ def fetch(settings: HubCorpus, source_language: str, target_language: str, folde
 
 @dataclass(frozen=True)
 class _Part:
-    """The first `rows` rows of a file, which lie in its first `row_groups` row groups."""
+    """The first `rows` rows of a file, and the row groups that hold them."""
 
     split: str
     file: RemoteFile
@@ -115,7 +116,7 @@ class _Part:
     """0 if the file is in the local cache."""
 
     def batches(self, languages: tuple[str, str]) -> Iterator[pa.RecordBatch]:
-        """The rows of the part's row groups (the last ones may be too many), fetched as they are asked for."""
+        """The rows of the part's row groups, fetched lazily; the last group may have more rows than the part."""
         columns = [f"translation.{language}" for language in languages]
         if self.whole or not self.bytes_to_fetch:
             with pq.ParquetFile(download(self.file)) as parquet:
@@ -135,7 +136,7 @@ class _Part:
 
 
 def _spans(row_groups: tuple[int, ...]) -> Iterator[list[int]]:
-    """Consecutive row groups of together at most `_SPAN_BYTES`, or one."""
+    """Runs of consecutive row groups of at most `_SPAN_BYTES` together, or a single larger one."""
     span: list[int] = []
     for index, size in enumerate(row_groups):
         if span and sum(row_groups[i] for i in span) + size > _SPAN_BYTES:
@@ -149,7 +150,7 @@ def _spans(row_groups: tuple[int, ...]) -> Iterator[list[int]]:
 def _plan(
     settings: HubCorpus, files: dict[str, list[RemoteFile]], languages: tuple[str, str], progress: Any
 ) -> list[_Part]:
-    """Reads the index at the end of each file and decides what of it is needed; wrong columns are found here."""
+    """Reads the index at the end of each file, decides which parts are needed, and checks the columns."""
     parts = []
     for split in SPLITS:
         left = settings.max_train_pairs if split == "train" else None
@@ -170,7 +171,7 @@ def _read_index(file: RemoteFile) -> pq.FileMetaData:
         if path := file.cached():
             with suppress(*_UNREADABLE):
                 return pq.read_metadata(path)
-            path = download(file)  # sees that the copy in the cache is damaged, and replaces it
+            path = download(file)  # detects the damaged copy in the cache, and replaces it
         return pq.read_metadata(path or RangeReader(file))
     except _UNREADABLE as error:
         raise _damaged(file, error) from None
@@ -222,7 +223,7 @@ def _damaged(file: RemoteFile, error: Exception) -> LookbackError:
 
 
 def _announce(settings: HubCorpus, revision: str, parts: list[_Part], folder: Path) -> None:
-    """One line on what the download needs; refuses to begin where the disk is too small."""
+    """One line on what the download needs; raises if the disk is too small."""
     fetched = sum(part.bytes_to_fetch for part in parts)
     cached = sum(part.bytes_to_fetch for part in parts if part.whole)
     text = sum(part.text_bytes for part in parts)
@@ -243,7 +244,7 @@ def _announce(settings: HubCorpus, revision: str, parts: list[_Part], folder: Pa
     for place, needed, advice in needs:
         free = shutil.disk_usage(place).free
         if needed > free:
-            raise LookbackError(f"{place}: {amount(needed)} are needed and {amount(free)} are free; {advice}")
+            raise LookbackError(f"{place}: needs {amount(needed)}, but {amount(free)} are free; {advice}")
 
 
 def _existing(path: Path) -> Path:
@@ -266,7 +267,7 @@ def _tell_progress(part: _Part, done: int, to_do: int, seconds: float) -> None:
 
 
 class _Writer:
-    """Appends the rows of a part, up to its number of them, to the two text files of its split."""
+    """Appends the rows of a part, at most `part.rows`, to the two text files of its split."""
 
     def __init__(
         self, part: _Part, languages: tuple[str, str], outputs: tuple[BinaryIO, BinaryIO], rows_before: int

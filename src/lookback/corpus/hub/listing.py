@@ -1,4 +1,4 @@
-"""Which files of a dataset repository make up the splits of a corpus, at one commit."""
+"""Finds the files of a dataset repository that make up the splits of a corpus, at one commit."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Listing:
     """The commit hash."""
     endpoint: str
     licence: str
-    """As the dataset's card states it; empty if it does not."""
+    """The licence that the dataset card states; empty if none."""
     files: dict[str, list[RemoteFile]]
     """train, valid, test, each in order."""
 
@@ -26,9 +26,9 @@ class Listing:
 def list_files(settings: HubCorpus) -> Listing:
     """Resolves the revision and finds the files.
 
-    The dataset's card may say which files a configuration has; `datasets` reads it. Where it cannot (no card, or the
-    repository still has a loading script, which it refuses), the layout is taken that it writes itself:
-    `<configuration>/<split>-00000-of-00030.parquet`.
+    `datasets` reads the dataset card, which may list the files of a configuration. Without a usable card (there is
+    none, or the repository still has a loading script, which `datasets` refuses), the layout that `datasets` writes is
+    assumed: `<configuration>/<split>-00000-of-00030.parquet`.
 
     Raises:
         LookbackError: no such repository, revision, configuration or split, or the Hub cannot be reached.
@@ -85,26 +85,26 @@ def _split_names(settings: HubCorpus) -> dict[str, str]:
 
 
 def _by_card(settings: HubCorpus, revision: str, tree: dict[str, RemoteFile]) -> dict[str, list[RemoteFile]] | None:
-    """What `datasets` makes of the repository's card; None where it can make nothing of it."""
+    """The files by split, as `datasets` reads the repository's card; None if it cannot."""
     repository = settings.repository
     script = f"{repository.split('/')[-1]}.py"
     if "README.md" not in tree or script in tree:
         return None
-    import datasets.config  # here: it takes seconds, which a corpus from elsewhere should not wait for
+    import datasets.config  # imported here: it takes seconds, which other kinds of corpus need not wait for
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
 
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # telemetry
 
     def ask() -> datasets.DatasetBuilder:
-        # First the card itself: `datasets` takes an unreachable card for an absent one, and goes on without it.
+        # Fetch the card first: `datasets` treats an unreachable card as absent, and continues without it.
         huggingface_hub.hf_hub_download(repository, "README.md", revision=revision, repo_type="dataset")
         try:
             return datasets.load_dataset_builder(repository, settings.configuration, revision=revision)
         except FileNotFoundError as error:
             if isinstance(error, EmptyDatasetError | DataFilesNotFoundError):
                 raise ValueError(str(error)) from None
-            raise ConnectionError(str(error)) from None  # `datasets` has no other word for a Hub that does not answer
+            raise ConnectionError(str(error)) from None  # `datasets` has no other error for no answer
 
     try:
         builder = with_retries(f"asking for configuration {settings.configuration} of {repository}", ask)
@@ -122,7 +122,7 @@ def _by_card(settings: HubCorpus, revision: str, tree: dict[str, RemoteFile]) ->
 
 
 def _by_layout(settings: HubCorpus, tree: dict[str, RemoteFile]) -> dict[str, list[RemoteFile]]:
-    """The files that are named as `datasets` names them when it uploads."""
+    """The files whose names follow the pattern of `datasets` uploads."""
     files = {}
     for split, name in _split_names(settings).items():
         pattern = re.compile(rf"{re.escape(f'{settings.configuration}/{name}')}-\d+-of-\d+\.parquet")

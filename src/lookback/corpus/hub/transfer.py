@@ -1,13 +1,15 @@
-"""Files from the Hub by its own client, `huggingface_hub`; what is ours is more patience, and checks of the content.
+"""Files from the Hub through its own client, `huggingface_hub`, with more retries and with checks of the content.
 
-The Hub is where `HF_ENDPOINT` says. `LOOKBACK_HUB_TRIES` (5) bounds the tries of each step: the client repeats some
-requests, but no other than once after 5xx answers or a damaged file. `HF_HUB_DOWNLOAD_TIMEOUT` (10 seconds) is how long
-a silent server is waited for.
+`HF_ENDPOINT` gives the address of the Hub. `LOOKBACK_HUB_TRIES` (5) bounds the tries of each step: the client repeats
+some requests itself, but tries only once after 5xx answers or a damaged file. `LOOKBACK_HUB_PAUSE` (1 second) is the
+first pause between tries; each further pause is twice as long. `HF_HUB_DOWNLOAD_TIMEOUT` (10 seconds) bounds the wait
+for a silent server.
 """
 
 import errno
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -33,7 +35,7 @@ constants.HF_HUB_DISABLE_XET = True  # it fetches from other servers than HF_END
 
 
 class DamagedFileError(OSError):
-    """A file came whole by its length or by its transfer, and is not what the Hub's listing says."""
+    """A file was transferred without an error, but differs from the Hub's listing."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class RemoteFile:
     size: int
     """Bytes."""
     blob_id: str
-    """Git's fingerprint of the file, or of the pointer to it where it is in LFS."""
+    """Git's blob id of the file, or of its LFS pointer."""
     sha256: str | None
     """None for a file that is not in LFS."""
 
     def cached(self) -> Path | None:
-        """Where the file lies in the local cache of the Hub, if it does in its full length."""
+        """The file's path in the local cache of the Hub, if it is there at full length."""
         found = huggingface_hub.try_to_load_from_cache(
             self.repository, self.path, revision=self.revision, repo_type="dataset"
         )
@@ -65,19 +67,19 @@ def with_retries(what: str, action: Callable[[], T]) -> T:
     Raises:
         LookbackError: one line that says what failed, at which endpoint, why, and what to do.
     """
-    tries = _tries()
+    tries, first_pause = _tries(), _first_pause()
     for attempt in range(1, tries + 1):
         try:
             return action()
         except (OSError, httpx.RequestError, json.JSONDecodeError, errors.HFValidationError) as error:
-            if isinstance(error, errors.LocalEntryNotFoundError):  # what the client makes of a failed HEAD request
+            if isinstance(error, errors.LocalEntryNotFoundError):  # the client's error for a failed HEAD request
                 error = error.__cause__ or error
             reason = _reason(error)
             if not _is_transient(error):
                 raise LookbackError(f"{what} at {constants.ENDPOINT}: {reason}{_advice(error)}") from None
         if attempt < tries:
-            pause = min(_LONGEST_PAUSE_SECONDS, 2 ** (attempt - 1))
-            print(f"{what}: {reason}; try {attempt + 1} of {tries} in {pause} s", file=sys.stderr, flush=True)
+            pause = min(_LONGEST_PAUSE_SECONDS, first_pause * 2 ** (attempt - 1))
+            print(f"{what}: {reason}; try {attempt + 1} of {tries} in {pause:g} s", file=sys.stderr, flush=True)
             time.sleep(pause)
     raise LookbackError(
         f"{what} at {constants.ENDPOINT} failed {tries} times, at last with: {reason}; check the network and "
@@ -90,6 +92,17 @@ def _tries() -> int:
     if not value.isdigit() or int(value) < 1:
         raise LookbackError(f"LOOKBACK_HUB_TRIES={value!r}: must be a whole number, 1 or more")
     return int(value)
+
+
+def _first_pause() -> float:
+    value = os.environ.get("LOOKBACK_HUB_PAUSE", "1")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise LookbackError(f"LOOKBACK_HUB_PAUSE={value!r}: must be a number of seconds, 0 or more")
+    return seconds
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -119,10 +132,10 @@ def _advice(error: BaseException) -> str:
 
 
 def download(file: RemoteFile) -> Path:
-    """The file in the Hub's local cache, fetched if it is not there, going on after cuts; its content is verified.
+    """The file in the Hub's local cache. Fetches it if missing, resumes after interruptions, and verifies its content.
 
     Raises:
-        LookbackError: it cannot be had, or comes damaged every time.
+        LookbackError: the download fails, or arrives damaged every time.
     """
 
     def fetch_and_verify() -> Path:
@@ -141,10 +154,11 @@ def download(file: RemoteFile) -> Path:
 
 
 def _verify(path: Path, file: RemoteFile) -> None:
-    """The client compares the length alone; its `verify_repo_checksums` lists the repository anew at each call."""
+    """Checks the content: the client compares only lengths, and its `verify_repo_checksums` lists the repository at
+    each call."""
     size = path.stat().st_size
     if size != file.size:
-        raise DamagedFileError(f"{size:,} bytes came of the {file.size:,} that the Hub lists")
+        raise DamagedFileError(f"{size:,} bytes arrived of the {file.size:,} that the Hub lists")
     with path.open("rb") as stream:
         if file.sha256 is None:
             if git_hash(stream.read()) != file.blob_id:
@@ -154,10 +168,10 @@ def _verify(path: Path, file: RemoteFile) -> None:
 
 
 class RangeReader(AbstractBufferedFile):
-    """A remote file that can be sought and read like a local one; each read is one request for that range of bytes.
+    """A remote file with `seek` and `read`; each read is one request for that range of bytes.
 
-    `huggingface_hub.HfFileSystem` opens such files too, but neither lets the tries be bounded (six, of half a minute)
-    nor sees that a server sent something else than the range.
+    `huggingface_hub.HfFileSystem` opens such files too, but it does not let us bound the tries (six, of half a minute),
+    and it does not notice when a server sends something other than the range.
     """
 
     def __init__(self, file: RemoteFile) -> None:
@@ -172,10 +186,10 @@ class RangeReader(AbstractBufferedFile):
             headers = {**build_hf_headers(), "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
             response = get_session().get(self._url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
             hf_raise_for_status(response)
-            # A server without ranges sends the whole, with status 200.
+            # A server without range support sends the whole file, with status 200.
             data = response.content[start:end] if response.status_code == 200 else response.content
             if len(data) != end - start:
-                raise DamagedFileError(f"{len(data):,} bytes came of {end - start:,}")
+                raise DamagedFileError(f"{len(data):,} bytes arrived of {end - start:,}")
             return data
 
         return with_retries(f"reading {self._file.path} of {self._file.repository}", fetch)
