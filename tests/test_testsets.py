@@ -76,7 +76,9 @@ def test_fewer_groups_are_made_and_told_and_none_is_an_error(prepared: Path) -> 
     manifest = derive(prepared, prepared, output, settings, SentencePiece(), "x")
     assert (manifest["groups"], manifest["groups_asked_for"]) == (2, 20)
     assert json.loads((output / "manifest.json").read_text()) == manifest
-    with pytest.raises(LookbackError, match=r"conf/x.yaml: test_sets.joined: .* has 3 .* at most 2 words.* takes 12"):
+    with pytest.raises(
+        LookbackError, match=r"conf/x.yaml: test_sets.joined: .* has only 3 .* at most 2 words.* takes 12"
+    ):
         joined_lines([2, 3, 1, 2, 9], Joined(max_words=2), "x")
 
 
