@@ -20,11 +20,10 @@ from tempfile import TemporaryDirectory
 from lookback.config import load_experiment
 from lookback.errors import LookbackError
 from pipeline import stage
+from pipeline.repro import PER_RUN, SHARED
 
 EXPERIMENT = "tiny"
-SHARED = ("download", "prepare", "tokenize", "testsets")
-PER_RUN = ("train", "translate", "probe", "evaluate")
-TIMED = ("training.json", "run.json", "config.json", "dictionary.json", "corpus.json", "curves.csv", "manifest.json")
+TIMED = ("training.json", "run.json", "config.json", "dictionary.json", "corpus.json", "manifest.json")
 """Files that record when, where or how fast they were made."""
 
 

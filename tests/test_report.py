@@ -215,6 +215,22 @@ JOINED = [
 ]
 
 
+def test_a_loss_by_joining_within_the_training_length_is_told_beside_those_beyond(tmp_path):
+    experiment = fake_results.experiment(
+        grid={"models": ["bahdanau"], "max_train_words": [30, 60], "seeds": [1]},
+        test_sets={"joined": {"max_words": 15}},
+    )
+    rows = [
+        fake_results.comparison("joined", f"bahdanau-{words}", test_set="joined-4", value=31.1, low=29.0, high=33.2)
+        for words in (30, 60)
+    ]
+    folder = fake_results.write_all(tmp_path, experiment, further=FURTHER)
+    write_comparisons(folder / "comparisons.csv", rows)
+    told = claims.joined_statements(read(experiment, folder))[-1]
+    assert "the longest sentences that `bahdanau-30` saw in training have fewer" in told
+    assert told.endswith(" It is not the whole reason: `bahdanau-60` saw lines as long and lost BLEU too.")
+
+
 def test_joined_sentences_are_told_beside_the_same_one_by_one(tmp_path):
     experiment = fake_results.experiment(
         grid={"models": ["bahdanau", "transformer"], "max_train_words": [60], "seeds": [1]},

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from lookback.architectures import ARCHITECTURES, load
 from lookback.config import Experiment, Params, Translate, load_experiment, load_params
 from lookback.console import one_line
-from lookback.decoding import dictionary
 from lookback.decoding.one_sentence import as_json, as_text, translator
 from lookback.errors import LookbackError
 
@@ -66,7 +66,7 @@ def _run(given: argparse.Namespace) -> None:
 
 def find(name: str) -> Path:
     """The model's folder of that name: a path, or a folder below models/."""
-    files = ("config.json", dictionary.FILE_NAME)
+    files = tuple(dict.fromkeys(load(entry.translator).FILE_NAME for entry in ARCHITECTURES.values()))
     for folder in (Path(name), Path("models", name)):
         if any((folder / file).is_file() for file in files):
             return folder

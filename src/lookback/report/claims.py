@@ -249,7 +249,7 @@ def joined_statements(results: Results) -> list[str]:
         return []
     name = joined_name(number)
     falls: dict[Verdict, list[str]] = {"falls": [], "rises": [], "too low": [], "not shown": []}
-    untested = []
+    untested, fell = [], []
     for system in results.systems:
         alone = results.score(system, ALL_LENGTHS, "bleu", name, ALONE)
         together = results.score(system, ALL_LENGTHS, "bleu", name)
@@ -260,6 +260,8 @@ def joined_statements(results: Results) -> list[str]:
             untested.append(f"{text})")
             continue
         fall = Fall(system, alone, together, row, verdict(results, row, alone, together))
+        if fall.verdict == "falls":
+            fell.append(system)
         amount = {"falls": "less by", "rises": "more by"}.get(fall.verdict, "a fall of")
         falls[fall.verdict].append(f"{text}, {amount} {fall.amount})")
     begin = f"Translated {number} at a time, the same {results.n(ALL_LENGTHS, joined_name(1))} sentences score"
@@ -278,10 +280,12 @@ def joined_statements(results: Results) -> list[str]:
     settings = results.experiment.test_sets.joined
     words = number * settings.max_words if settings else 0
     beyond = [code(system.name) for system in results.systems if system.max_train_words < words]
+    within = [code(system.name) for system in fell if system.max_train_words >= words]
     if texts and beyond:
         texts.append(
             f"A line of {number} may have up to {words} source words, and the longest sentences that {listed(beyond)} "
             "saw in training have fewer: where it falls, length beyond training may be why."
+            + (f" It is not the whole reason: {listed(within)} saw lines as long and lost BLEU too." if within else "")
         )
     return texts
 
